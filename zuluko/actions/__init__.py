@@ -1,0 +1,1 @@
+"""Rules, and the actuators that they command."""

@@ -1,0 +1,1 @@
+"""The bus: messages, their wire, topics, frames and streams."""

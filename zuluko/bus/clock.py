@@ -1,0 +1,25 @@
+"""Graph time: the wall clock at launch plus the monotonic clock since, in nanoseconds.
+
+It never jumps when the wall clock is set, and every node of a graph shares it, because the launcher takes
+the offset once and each node it forks inherits it.
+"""
+
+import time
+
+_offset = time.time_ns() - time.monotonic_ns()
+
+
+def now() -> int:
+    """Graph time in nanoseconds since the epoch."""
+    return time.monotonic_ns() + _offset
+
+
+def offset() -> int:
+    """Graph time minus the monotonic clock, in nanoseconds; what a tool hands on to share a graph's time."""
+    return _offset
+
+
+def share(offset: int) -> None:
+    """Takes over another process's graph time."""
+    global _offset  # noqa: PLW0603
+    _offset = offset

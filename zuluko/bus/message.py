@@ -1,0 +1,93 @@
+"""Messages: what nodes hand each other. A message is a frozen msgspec struct with a stamp."""
+
+import re
+import typing
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+
+
+class _MessageMeta(msgspec.StructMeta):
+    """Makes every message keyword-only and frozen, so that a user's own need not say it."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **config: Any) -> Any:
+        return super().__new__(cls, name, bases, namespace, **{"kw_only": True, "frozen": True, **config})
+
+
+class Message(msgspec.Struct, metaclass=_MessageMeta, kw_only=True, frozen=True, tag=True):
+    """The base of every message type; give each its wire name: ``class Imu(Message, tag="Imu/1")``.
+
+    ``stamp``: graph time, in nanoseconds, of the sensor evidence that the message stands on. A node passes
+    it on from input to output, so that ``now - stamp`` is always the age of the evidence.
+    """
+
+    stamp: int = 0
+
+
+class Command(Message, kw_only=True, frozen=True):
+    """A message that makes an actuator act. Edges that carry commands are reliable: acknowledged, retried
+    until a deadline, and executed once.
+
+    ``id`` tells a retry from a new command; ``to`` is the node it is meant for (empty: every receiver).
+    """
+
+    id: str
+    to: str = ""
+
+
+@dataclass(frozen=True)
+class Array:
+    """What an array field must be: ``image: Annotated[np.ndarray, Array("u1", (None, None, 3))]``.
+
+    ``dtype`` is a numpy type string; in ``shape``, None stands for any length of that axis.
+    """
+
+    dtype: str
+    shape: tuple[int | None, ...]
+
+    def fits(self, array: np.ndarray[Any, Any]) -> bool:
+        return (
+            array.dtype == np.dtype(self.dtype)
+            and array.ndim == len(self.shape)
+            and all(want in (None, have) for want, have in zip(self.shape, array.shape, strict=True))
+        )
+
+    def __str__(self) -> str:
+        sides = " x ".join("any" if side is None else str(side) for side in self.shape)
+        return f"{np.dtype(self.dtype)} array of {sides}"
+
+
+class MessageError(ValueError):
+    """A message that is not what its type says."""
+
+
+@cache
+def arrays(kind: type[Message]) -> dict[str, Array]:
+    """The array fields of a message type, by name."""
+    found = {}
+    for name, hint in typing.get_type_hints(kind, include_extras=True).items():
+        if typing.get_origin(hint) is Annotated:
+            found.update((name, extra) for extra in typing.get_args(hint) if isinstance(extra, Array))
+    return found
+
+
+def check_arrays(message: Message) -> None:
+    """Raises MessageError where an array field has another dtype or shape than its annotation."""
+    for name, wanted in arrays(type(message)).items():
+        array = getattr(message, name)
+        if not (isinstance(array, np.ndarray) and wanted.fits(array)):
+            have = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+            raise MessageError(f"{type(message).__name__}.{name} must be a {wanted}, not {have}")
+
+
+def tag(kind: type[Message]) -> str:
+    """The type's name on the wire, such as ``Faces/1``."""
+    return str(kind.__struct_config__.tag)
+
+
+def topic_suffix(kind: type[Message]) -> str:
+    """What a node of several outputs calls the topic of this type: ``LockCommand`` gives ``lock_command``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind.__name__).lower()

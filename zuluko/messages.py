@@ -1,0 +1,114 @@
+"""The standard messages. Units are SI, angles radians, pixels count from the image's top left corner."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from zuluko.bus.message import Array, Command, Message
+
+Point = tuple[float, float]
+Verdict = Literal["true", "false", "unknown"]
+Outcome = Literal["fired", "held", "false", "unknown", "cooldown"]
+
+
+class Frame(Message, kw_only=True, frozen=True, tag="Frame/1"):
+    """One picture; ``stamp`` is the moment at which it was grabbed.
+
+    ``image``  height x width x 3 bytes, blue, green, red, rows from the top
+    ``scene``  ground truth where the source knows it (the demo, a labelled recording), else empty;
+               it is there to judge by, perception never reads it
+    """
+
+    image: Annotated[NDArray[np.uint8], Array("u1", (None, None, 3))]
+    scene: str = ""
+
+
+class Face(msgspec.Struct, kw_only=True, frozen=True):
+    """One face in a picture.
+
+    ``box``         x, y, width, height in pixels; may reach beyond the image's edge
+    ``landmarks``   right eye, left eye, nose tip, right and left corner of the mouth (the subject's right),
+                    each x, y in pixels
+    ``score``       the detector's confidence, 0 to 1
+    ``name``        the person, or empty where nobody in the gallery is similar enough
+    ``similarity``  cosine to the most similar person's templates, -1 to 1; -1 where the gallery is empty
+    ``margin``      how much more similar that person is than the second best; with one person in the
+                    gallery there is nobody to confuse them with, and the margin is 2
+    ``quality``     0 to 1: the least of the face's size, sharpness and frontality, each against what
+                    enrolment asks for
+    """
+
+    box: tuple[float, float, float, float]
+    landmarks: tuple[Point, Point, Point, Point, Point]
+    score: float
+    name: str = ""
+    similarity: float = -1.0
+    margin: float = 0.0
+    quality: float = 0.0
+
+
+class Faces(Message, kw_only=True, frozen=True, tag="Faces/1"):
+    """The faces in one picture, the largest first; ``size`` is the picture's width and height in pixels."""
+
+    items: tuple[Face, ...] = ()
+    size: tuple[int, int] = (0, 0)
+
+
+class LockCommand(Command, kw_only=True, frozen=True, tag="LockCommand/1"):
+    """Opens a lock for ``open_for`` seconds; 0 locks it at once. ``reason`` names the rule that said so."""
+
+    open_for: float = 0.0
+    reason: str = ""
+
+
+class LockState(Message, kw_only=True, frozen=True, tag="LockState/1"):
+    """What a lock does, told at each change and once a second.
+
+    ``reason``   why it is so, in words: "start", "unlock" (a rule's name), "time is up", "refused: ..."
+    ``until``    graph time (ns) at which an open lock locks again; 0 when locked
+    ``command``  the id of the command that was last obeyed or refused
+    """
+
+    state: Literal["locked", "unlocked"]
+    reason: str = ""
+    until: int = 0
+    command: str = ""
+
+
+class Clause(msgspec.Struct, kw_only=True, frozen=True):
+    """One condition of a rule as it stood: its text, its verdict, and the values that it read by name."""
+
+    text: str
+    verdict: Verdict
+    values: dict[str, Any] = {}
+
+
+class Decision(Message, kw_only=True, frozen=True, tag="Decision/1"):
+    """One evaluation of one rule, fired or not; ``stamp`` is that of the evidence it stands on.
+
+    ``outcome``  fired; held (true, but not yet often or long enough); false; unknown (evidence missing or
+                 too old); cooldown
+    ``reason``   the same as a sentence
+    ``topic``, ``seq``  the message that was evaluated
+    ``clauses``  each condition; of a list rule (``any``), those of the item that came nearest
+    ``seen``     how many of the last ``of`` evaluations were true
+    ``held``     for how long, in seconds, the condition has been true
+    ``age``      the evidence's age, in seconds, when it was evaluated
+    ``since``    the stamp (ns) of the evidence with which the condition became true; 0 while it is not
+    ``command``  the id of the command that it gave, or empty
+    """
+
+    rule: str
+    outcome: Outcome
+    reason: str = ""
+    topic: str = ""
+    seq: int = -1
+    clauses: tuple[Clause, ...] = ()
+    seen: int = 0
+    of: int = 1
+    held: float = 0.0
+    age: float = 0.0
+    since: int = 0
+    command: str = ""

@@ -1,0 +1,1 @@
+"""Models and the nodes that run them."""
