@@ -67,7 +67,7 @@ class MessageError(ValueError):
 @cache
 def arrays(kind: type[Message]) -> dict[str, Array]:
     """The array fields of a message type, by name."""
-    found = {}
+    found: dict[str, Array] = {}
     for name, hint in typing.get_type_hints(kind, include_extras=True).items():
         if typing.get_origin(hint) is Annotated:
             found.update((name, extra) for extra in typing.get_args(hint) if isinstance(extra, Array))

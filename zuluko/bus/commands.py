@@ -1,0 +1,140 @@
+"""Commands: reliable edges, over REQ/REP. A command is acknowledged when the receiving node's stream has
+taken it, sent again until a deadline, executed once (its id tells a repetition), and a failure is told.
+
+The sender's envelope is answered by one MessagePack array ``[version, answer]``; the answer is ``taken``,
+``again`` (a repetition, not executed twice) or ``refused: why``.
+"""
+
+import logging
+import queue
+import threading
+from collections import OrderedDict
+from typing import Generic, TypeVar
+
+import msgspec
+import pynng
+
+from zuluko.bus.message import Command
+from zuluko.bus.topics import address, socket_path
+from zuluko.bus.wire import LARGEST, VERSION, Decoder, Encoder, Envelope, WireError
+
+C = TypeVar("C", bound=Command)
+DEADLINE = 2.0  # s after which a command that nobody took has failed
+RESEND = 100  # ms
+REMEMBERED = 1024  # ids
+
+log = logging.getLogger("zuluko.commands")
+
+
+def command_topic(node: str, name: str) -> str:
+    """What the socket of a node's command input is called."""
+    return f"{node}.{name}.commands"
+
+
+class CommandSender:
+    """One reliable edge, at its sending end. ``send`` does not wait: a thread sees to the delivery, one
+    command after the other; ``failed`` and ``taken`` count how it went."""
+
+    def __init__(self, graph: str, node: str, name: str, *, deadline: float = DEADLINE) -> None:
+        self.node = node
+        self.taken = 0
+        self.failed = 0
+        self._deadline = deadline
+        self._encode = Encoder()
+        self._waiting: queue.SimpleQueue[tuple[str, bytes] | None] = queue.SimpleQueue()
+        self._socket = pynng.Req0(
+            resend_time=RESEND,
+            recv_timeout=round(deadline * 1000),
+            send_timeout=round(deadline * 1000),
+            recv_max_size=LARGEST,
+            reconnect_time_min=20,
+            reconnect_time_max=200,
+        )
+        self._socket.dial(address(graph, command_topic(node, name)), block=False)
+        self._thread = threading.Thread(target=self._deliver, name=f"commands to {node}", daemon=True)
+        self._thread.start()
+
+    def send(self, envelope: Envelope[C]) -> None:
+        data = self._encode(envelope.body, seq=envelope.seq, sent=envelope.sent, cause=envelope.cause)
+        self._waiting.put((envelope.body.id, data))
+
+    def _deliver(self) -> None:
+        while (item := self._waiting.get()) is not None:
+            identity, data = item
+            try:
+                self._socket.send(data)
+                answer = msgspec.msgpack.decode(self._socket.recv(), type=tuple[int, str])[1]
+            except pynng.Closed:
+                answer = "the sender stopped"
+            except pynng.Timeout:
+                answer = f"no answer within {self._deadline:g} s"
+            except msgspec.MsgspecError:
+                answer = "the answer is malformed"
+            self._note(identity, answer)
+
+    def _note(self, identity: str, answer: str) -> None:
+        if answer in ("taken", "again"):
+            self.taken += 1
+            return
+        self.failed += 1
+        log.error("command %s did not reach %s: %s", identity, self.node, answer)
+
+    def close(self, *, patience: float = 0.5) -> None:
+        """Gives what waits a last chance of ``patience`` seconds."""
+        self._waiting.put(None)
+        self._thread.join(patience)
+        self._socket.close()
+        self._thread.join(1.0)
+
+
+class CommandReceiver(Generic[C]):
+    """One reliable edge, at its receiving end; ``receive`` takes a command and acknowledges it."""
+
+    def __init__(self, graph: str, node: str, name: str, kind: type[C]) -> None:
+        self.topic = command_topic(node, name)
+        self.received = 0
+        self.refused = 0
+        self._decode = Decoder(kind)
+        self._done: OrderedDict[str, None] = OrderedDict()
+        self._path = socket_path(graph, self.topic)
+        self._path.unlink(missing_ok=True)
+        self._socket = pynng.Rep0(recv_max_size=LARGEST, send_timeout=100)
+        self._socket.listen(address(graph, self.topic))
+        self._path.chmod(0o600)
+        self.fd: int = self._socket.recv_fd
+
+    def receive(self) -> Envelope[C] | None:
+        while True:
+            try:
+                data = bytes(self._socket.recv(block=False))
+            except pynng.TryAgain:
+                return None
+            if (envelope := self._judge(data)) is not None:
+                return envelope
+
+    def _judge(self, data: bytes) -> Envelope[C] | None:
+        try:
+            envelope = self._decode(data)
+        except WireError as error:
+            self.refused += 1
+            self._answer(f"refused: {error}")
+            return None
+        if envelope.body.id in self._done:
+            self._answer("again")
+            return None
+        self._done[envelope.body.id] = None
+        if len(self._done) > REMEMBERED:
+            self._done.popitem(last=False)
+        self.received += 1
+        self._answer("taken")
+        return envelope
+
+    def _answer(self, text: str) -> None:
+        try:
+            self._socket.send(msgspec.msgpack.encode((VERSION, text)))
+        except (pynng.Timeout, pynng.BadState):
+            log.warning("the sender of a command on %s was gone before its answer", self.topic)
+
+    def close(self) -> None:
+        self._socket.close()
+        self._path.unlink(missing_ok=True)

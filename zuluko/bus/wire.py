@@ -1,0 +1,140 @@
+"""The envelope: one MessagePack array ``[version, seq, sent, cause, body]``, for any language to read.
+
+``seq`` counts per topic; ``sent`` is graph time in ns; ``cause`` is the chain of (topic, seq, stamp, sent)
+that led here, the sensor first; ``body`` is a map with its type's name under ``type``. An array is a map of
+``dtype``, ``shape`` and either its bytes (``data``) or where they lie (``ring``, ``slot``, ``generation``).
+"""
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import numpy as np
+
+from zuluko.bus.message import Message, check_arrays, tag
+
+VERSION = 1
+LARGEST = 1 << 20  # bytes of one message on a socket; what is larger travels through a frame ring
+LONGEST_CAUSE = 16  # hops; a loop of nodes would otherwise grow it without end
+
+T = TypeVar("T")
+
+
+class Hop(msgspec.Struct, array_like=True, frozen=True):
+    """One message that led to another: its topic, number, evidence stamp and sending time (ns)."""
+
+    topic: str
+    seq: int
+    stamp: int
+    sent: int
+
+
+class Envelope(msgspec.Struct, Generic[T], array_like=True, frozen=True):
+    version: int
+    seq: int
+    sent: int
+    cause: tuple[Hop, ...]
+    body: T
+
+    def hop(self, topic: str) -> Hop:
+        return Hop(topic, self.seq, getattr(self.body, "stamp", 0), self.sent)
+
+
+class WireError(ValueError):
+    """A message that was not taken; ``reason`` is the name it is counted under."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+
+
+def inline(array: Any) -> dict[str, Any]:
+    """An array as it stands in a message."""
+    if not isinstance(array, np.ndarray):
+        raise NotImplementedError(f"a message cannot hold a {type(array).__name__}")
+    return {"dtype": array.dtype.str, "shape": array.shape, "data": array.tobytes()}
+
+
+def plain_dtype(text: object) -> np.dtype[Any]:
+    """A dtype of plain numbers; anything else, objects above all, is a WireError."""
+    try:
+        dtype = np.dtype(str(text))
+    except (TypeError, ValueError, SyntaxError):
+        raise WireError("malformed", f"no such dtype: {text!r:.40}") from None
+    if dtype.kind not in "biufc" or dtype.subdtype is not None:
+        raise WireError("malformed", f"{text!r:.40} is not a dtype of numbers")
+    return dtype
+
+
+def plain_shape(shape: object) -> tuple[int, ...]:
+    if not (isinstance(shape, list | tuple) and len(shape) <= 8):
+        raise WireError("malformed", "an array's shape must be a list of at most 8 lengths")
+    if not all(type(side) is int and 0 <= side < 1 << 32 for side in shape):
+        raise WireError("malformed", "an array's lengths must be whole numbers")
+    return tuple(shape)
+
+
+def from_inline(form: dict[str, Any]) -> np.ndarray[Any, Any]:
+    """The array of a map of dtype, shape and data, read-only."""
+    dtype, shape = plain_dtype(form.get("dtype")), plain_shape(form.get("shape"))
+    data = form.get("data")
+    size = dtype.itemsize
+    for side in shape:
+        size *= side
+    if not isinstance(data, bytes) or len(data) != size:
+        raise WireError("malformed", "an array's bytes do not fill its shape")
+    return np.frombuffer(data, dtype).reshape(shape)
+
+
+class Encoder:
+    """Encodes one topic's messages; ``array`` says how an array is written (inline unless told)."""
+
+    def __init__(self, array: Callable[[Any], Any] = inline) -> None:
+        self._encode = msgspec.msgpack.Encoder(enc_hook=array).encode
+
+    def __call__(self, message: Message, *, seq: int, sent: int, cause: tuple[Hop, ...] = ()) -> bytes:
+        return self._encode(Envelope(VERSION, seq, sent, cause[-LONGEST_CAUSE:], message))
+
+
+class Decoder(Generic[T]):
+    """Decodes one topic's messages, checked against its type; raises WireError and nothing else."""
+
+    def __init__(self, kind: type[T], array: Callable[[dict[str, Any]], Any] = from_inline) -> None:
+        self._kind = kind
+        self._array = array
+        self._decode = msgspec.msgpack.Decoder(Envelope[kind], dec_hook=self._hook).decode  # type: ignore[valid-type]
+
+    def __call__(self, data: bytes) -> Envelope[T]:
+        if len(data) > LARGEST:
+            raise WireError("too large", f"{len(data)} bytes, at most {LARGEST}")
+        try:
+            envelope: Envelope[T] = self._decode(data)
+            if envelope.version != VERSION:
+                raise WireError("version", f"{envelope.version}, this is version {VERSION}")
+            check_arrays(envelope.body)  # type: ignore[arg-type]
+        except WireError:
+            raise
+        except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError) as error:
+            cause = error.__cause__ if isinstance(error.__cause__, WireError) else None
+            raise cause or self._refusal(data, error) from None
+        return envelope
+
+    def _hook(self, _type: type, form: Any) -> Any:
+        if not isinstance(form, dict):
+            raise WireError("malformed", "an array must be a map")
+        return self._array(form)
+
+    def _refusal(self, data: bytes, error: Exception) -> WireError:
+        """Why it could not be decoded: another version, another type, or no envelope at all."""
+        try:
+            loose = msgspec.msgpack.decode(data)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return WireError("malformed", str(error))
+        if not (isinstance(loose, list) and len(loose) >= 5):
+            return WireError("malformed", "not an array of version, seq, sent, cause and body")
+        if loose[0] != VERSION:
+            return WireError("version", f"{loose[0]!r:.20}, this is version {VERSION}")
+        have = loose[4].get("type") if isinstance(loose[4], dict) else None
+        if have != tag(self._kind):  # type: ignore[arg-type]
+            return WireError("wrong type", f"{have!r:.60}, expected {tag(self._kind)!r}")  # type: ignore[arg-type]
+        return WireError("malformed", str(error))

@@ -1,0 +1,91 @@
+"""A checked graph: which nodes run, what each is given, and who hears whom."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from zuluko.bus.message import Command, Message, topic_suffix
+from zuluko.launch.signature import Input, Signature
+
+
+@dataclass(frozen=True)
+class Topic:
+    name: str
+    node: str
+    kind: type[Message]
+
+
+@dataclass(frozen=True)
+class Wire:
+    """What one input is connected to: topics, or a timer's period in seconds."""
+
+    input: Input
+    topics: tuple[Topic, ...] = ()
+    period: float | None = None
+
+    @property
+    def reliable(self) -> bool:
+        """Commands are acknowledged and retried; everything else may lose, and counts it."""
+        return bool(self.topics) and all(issubclass(topic.kind, Command) for topic in self.topics)
+
+
+@dataclass
+class Entry:
+    """One node of the graph: the function, its signature, what its inputs hear, and its configuration."""
+
+    name: str
+    run: str
+    function: Callable[..., Any]
+    signature: Signature
+    wires: tuple[Wire, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+    restart: bool = True
+
+    @property
+    def outputs(self) -> tuple[Topic, ...]:
+        """With one type the topic bears the node's name, with several also the type's."""
+        kinds = self.signature.outputs
+        if len(kinds) == 1:
+            return (Topic(self.name, self.name, kinds[0]),)
+        return tuple(Topic(f"{self.name}.{topic_suffix(kind)}", self.name, kind) for kind in kinds)
+
+    @property
+    def is_source(self) -> bool:
+        return not any(wire.topics for wire in self.wires)
+
+
+@dataclass
+class Graph:
+    name: str
+    file: str
+    entries: dict[str, Entry]
+    params: dict[str, Any]
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        return tuple(topic for entry in self.entries.values() for topic in entry.outputs)
+
+    def driven_by(self, node: str) -> set[str]:
+        """The nodes whose loop a node's messages drive; they must be ready before it starts."""
+        return {
+            entry.name
+            for entry in self.entries.values()
+            for wire in entry.wires
+            if wire.input.kind == "stream" and any(topic.node == node for topic in wire.topics)
+        }
+
+    def hearers(self, topic: str) -> int:
+        """How many inputs are connected to a topic by publish and subscribe."""
+        reliable = {id(wire) for _, wire in self.command_wires()}
+        return sum(
+            any(heard.name == topic for heard in wire.topics) and id(wire) not in reliable
+            for entry in self.entries.values()
+            for wire in entry.wires
+        )
+
+    def command_wires(self) -> Iterator[tuple[Entry, Wire]]:
+        """The reliable edges: the inputs that take commands."""
+        for entry in self.entries.values():
+            for wire in entry.wires:
+                if wire.reliable:
+                    yield entry, wire

@@ -1,0 +1,59 @@
+"""A rules file as a node of the graph: its inputs and outputs follow from what its rules read and command."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zuluko.bus.message import Command, Message
+from zuluko.launch.graph import Entry, Graph, Topic, Wire
+from zuluko.launch.signature import Input, Signature
+from zuluko.messages import Decision
+
+
+def is_rules(run: str) -> bool:
+    return run.endswith((".rules.yaml", ".rules.yml"))
+
+
+def read(
+    name: str, file: Path, params: Mapping[str, Any], graph: Graph, given: Mapping[str, Mapping[str, Any]]
+) -> Entry:
+    """The node that runs a rules file, checked against the graph's types; raises DocumentError."""
+    from zuluko.actions import rulefile
+    from zuluko.actions.rules import rules
+
+    topics = {topic.name: topic for topic in graph.topics}
+    ruleset = rulefile.load(
+        file,
+        topics={topic.name: topic.kind for topic in topics.values()},
+        actuators=_actuators(name, graph, given),
+        params=params,
+    )
+    kinds = tuple(dict.fromkeys(ruleset.commands.values()))
+    events = Input("events", "stream", (Message,))
+    levels = Input("levels", "latests", (Message,))
+    return Entry(
+        name,
+        str(given[name]["run"]),
+        rules,
+        Signature((events, levels), outputs=(Decision, *kinds)),
+        wires=(_wire(events, ruleset.triggers, topics), _wire(levels, ruleset.levels, topics)),
+        options={"ruleset": ruleset},
+    )
+
+
+def _wire(wanted: Input, names: tuple[str, ...], topics: Mapping[str, Topic]) -> Wire:
+    return Wire(wanted, tuple(topics[name] for name in names))
+
+
+def _actuators(rules: str, graph: Graph, given: Mapping[str, Mapping[str, Any]]) -> dict[str, type[Command]]:
+    """The nodes that listen to these rules for commands, with the type that each takes."""
+    found = {}
+    for entry in graph.entries.values():
+        heard = given[entry.name].get("in")
+        for wanted in entry.signature.inputs:
+            topics = heard.get(wanted.name) if isinstance(heard, dict) else None
+            named = topics if isinstance(topics, list) else [topics]
+            commands = [kind for kind in wanted.types if issubclass(kind, Command)]
+            if commands and any(str(topic).partition(".")[0] == rules for topic in named):
+                found[entry.name] = commands[0]
+    return found
