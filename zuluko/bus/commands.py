@@ -8,7 +8,7 @@ The sender's envelope is answered by one MessagePack array ``[version, answer]``
 import logging
 import queue
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import Generic, TypeVar
 
 import msgspec
@@ -93,7 +93,7 @@ class CommandReceiver(Generic[C]):
     def __init__(self, graph: str, node: str, name: str, kind: type[C]) -> None:
         self.topic = command_topic(node, name)
         self.received = 0
-        self.refused = 0
+        self.lost: Counter[str] = Counter()
         self._decode = Decoder(kind)
         self._done: OrderedDict[str, None] = OrderedDict()
         self._path = socket_path(graph, self.topic)
@@ -116,7 +116,7 @@ class CommandReceiver(Generic[C]):
         try:
             envelope = self._decode(data)
         except WireError as error:
-            self.refused += 1
+            self.lost[error.reason] += 1
             self._answer(f"refused: {error}")
             return None
         if envelope.body.id in self._done:

@@ -2,6 +2,7 @@
 
 import os
 import select
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -18,6 +19,8 @@ class Edge(Protocol):
 
     topic: str
     fd: int
+    received: int
+    lost: Counter[str]
 
     def receive(self) -> Envelope[Any] | None: ...
 
@@ -44,6 +47,8 @@ class Timer:
     def __init__(self, period: float) -> None:
         self.topic = f"every {period:g}s"
         self.fd = -1
+        self.received = 0
+        self.lost: Counter[str] = Counter()
         self._period = round(period * 1e9)
         self._first = clock.now()
         self._count = 0
@@ -58,6 +63,7 @@ class Timer:
             return None
         self._count = (now - self._first) // self._period
         stamp = self._first + self._count * self._period
+        self.received += 1
         return Envelope(1, self._count - 1, stamp, (), Tick(stamp=stamp, count=self._count))
 
     def close(self) -> None:

@@ -83,7 +83,7 @@ def check_arrays(message: Message) -> None:
             raise MessageError(f"{type(message).__name__}.{name} must be a {wanted}, not {have}")
 
 
-def tag(kind: type[Message]) -> str:
+def tag(kind: type[Any]) -> str:
     """The type's name on the wire, such as ``Faces/1``."""
     return str(kind.__struct_config__.tag)
 

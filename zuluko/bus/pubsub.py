@@ -4,6 +4,8 @@ The causes: ``overrun`` (more came than the edge keeps; told by a gap in ``seq``
 slot was used again before it was read), ``malformed``, ``wrong type``, ``version`` and ``too large``.
 """
 
+import select
+import time
 from collections import Counter
 from typing import Any, Generic, TypeVar
 
@@ -16,7 +18,7 @@ from zuluko.bus.message import Message, check_arrays
 from zuluko.bus.topics import address, announce, announcement_file, socket_path
 from zuluko.bus.wire import LARGEST, Decoder, Encoder, Envelope, Hop, WireError, from_inline, inline
 
-M = TypeVar("M", bound=Message)
+M = TypeVar("M")
 QUEUE = 64  # messages that an edge keeps unless told otherwise
 
 
@@ -34,6 +36,10 @@ class Publisher:
         self._socket.listen(address(graph, topic))
         self._path.chmod(0o600)
         announce(graph, topic, kind)
+
+    @property
+    def subscribers(self) -> int:
+        return len(self._socket.pipes)
 
     def _array(self, array: Any) -> Any:
         return self._ring.put(array) if getattr(array, "nbytes", 0) > INLINE else inline(array)
@@ -62,7 +68,7 @@ class Subscriber(Generic[M]):
     """One edge: ``receive`` gives what has come, oldest first, or None; it never waits.
 
     ``keep`` is how many messages wait for a busy reader: 1 for an edge of which only the latest counts.
-    ``fd`` becomes readable when a message waits.
+    ``fd`` becomes readable when a message waits. ``Any`` for a kind gives bodies as plain maps.
     """
 
     def __init__(self, graph: str, topic: str, kind: type[M], *, keep: int = QUEUE) -> None:
@@ -99,6 +105,18 @@ class Subscriber(Generic[M]):
             self._count(envelope.seq)
             return envelope
         return None
+
+    def wait(self, timeout: float | None = None) -> Envelope[M] | None:
+        """The next message, or None after ``timeout`` seconds without one."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        poll = select.poll()
+        poll.register(self.fd, select.POLLIN)
+        while (envelope := self.receive()) is None:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return None
+            poll.poll(None if left is None else left * 1000 + 1)
+        return envelope
 
     def _take(self) -> bytes | None:
         try:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from zuluko.bus.message import Command, Message, topic_suffix
+from zuluko.bus.message import Command, Message, arrays, topic_suffix
+from zuluko.bus.pubsub import QUEUE
 from zuluko.launch.signature import Input, Signature
 
 
@@ -13,6 +14,11 @@ class Topic:
     name: str
     node: str
     kind: type[Message]
+
+    @property
+    def keep(self) -> int:
+        """How many messages wait for a busy reader: of pictures and other arrays only the latest."""
+        return 1 if arrays(self.kind) else QUEUE
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,7 @@ class Graph:
     file: str
     entries: dict[str, Entry]
     params: dict[str, Any]
+    watched: bool = False  # a view hears every topic, too
 
     @property
     def topics(self) -> tuple[Topic, ...]:
@@ -75,9 +82,9 @@ class Graph:
         }
 
     def hearers(self, topic: str) -> int:
-        """How many inputs are connected to a topic by publish and subscribe."""
+        """How many hear a topic by publish and subscribe."""
         reliable = {id(wire) for _, wire in self.command_wires()}
-        return sum(
+        return self.watched + sum(
             any(heard.name == topic for heard in wire.topics) and id(wire) not in reliable
             for entry in self.entries.values()
             for wire in entry.wires

@@ -84,21 +84,15 @@ class _Reader:
         self.params = self._read_params()
         given = {name: self._substitute(value, ("nodes", name)) for name, value in self._nodes()}
         graph = Graph(self.name, self.doc.file, {}, self.params)
-        rules = {}
         for name, entry in given.items():
-            if str(entry.get("run", "")).partition(":")[0].endswith((".rules.yaml", ".rules.yml")):
-                rules[name] = entry
-            elif (function := self._function(name, entry)) is not None:
-                graph.entries[name] = function
-        for name, entry in rules.items():
-            try:
-                graph.entries[name] = rule_entry.read(name, entry, self.folder, graph, given)
-            except DocumentError as error:
-                self.problems += error.problems
+            if not rule_entry.is_rules(entry["run"]) and (node := self._function(name, entry)) is not None:
+                graph.entries[name] = node
+        self._add_rules(graph, given)
         graph.entries = {name: graph.entries[name] for name in given if name in graph.entries}
-        for name, entry in graph.entries.items():
-            self._connect(entry, given[name], graph, whole=len(graph.entries) == len(given))
-            self._configure(entry, given[name])
+        for name, node in graph.entries.items():
+            if not rule_entry.is_rules(node.run):
+                self._connect(node, given[name], graph, whole=len(graph.entries) == len(given))
+            self._configure(node, given[name])
         self._check_paths(graph)
         if self.problems:
             raise DocumentError(self.problems)

@@ -1,0 +1,105 @@
+"""``zuluko up``, ``check`` and ``list``: graphs, from their launch files."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zuluko.cli.say import fail
+
+if TYPE_CHECKING:
+    from zuluko.launch.graph import Graph
+
+File = Annotated[str, typer.Argument(help="a launch file, or the name of a stock graph", metavar="GRAPH")]
+Set = Annotated[list[str], typer.Option("--set", help="a parameter of the graph", metavar="NAME=VALUE")]
+Name = Annotated[str, typer.Option(help="what the graph is called; its file's name unless given")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object a line")]
+
+
+def up(graph: File, set_: Set = [], name: Name = "", as_json: Json = False) -> None:  # noqa: B006
+    """Start a graph, watch it, and stop it with Ctrl-C."""
+    checked = _load(graph, set_, name)
+    from zuluko.bus.topics import TopicError
+    from zuluko.launch.graphlock import AlreadyRunningError
+    from zuluko.launch.supervisor import Supervisor
+
+    try:
+        sys.exit(Supervisor(checked, _watch(checked, as_json)).run())
+    except (AlreadyRunningError, TopicError) as error:
+        fail(error)
+
+
+def _watch(graph: "Graph", as_json: bool) -> Any:
+    from zuluko.launch import view
+
+    return lambda events: view.watch(graph, events, style="json" if as_json else "auto")
+
+
+def check(graph: File, set_: Set = [], name: Name = "", as_json: Json = False) -> None:  # noqa: B006
+    """Check a graph without starting it: every error at once, with its place."""
+    checked = _load(graph, set_, name, as_json=as_json)
+    if as_json:
+        print(json.dumps({"ok": True, "graph": checked.name, "problems": []}))
+        return
+    print(f"{checked.file}: good; {len(checked.entries)} nodes, {len(checked.topics)} topics")
+    for entry in checked.entries.values():
+        heard = ", ".join(topic.name for wire in entry.wires for topic in wire.topics)
+        told = ", ".join(topic.name for topic in entry.outputs)
+        print(f"  {entry.name:<12} {heard or '-'} -> {told or '-'}")
+
+
+def _load(name: str, sets: list[str], graph_name: str, *, as_json: bool = False) -> "Graph":
+    from zuluko.bus.topics import TopicError
+    from zuluko.document import DocumentError
+    from zuluko.launch import launchfile
+
+    values = {}
+    for given in sets:
+        key, equals, value = given.partition("=")
+        if not equals:
+            fail(f"--set {given}: write it as NAME=VALUE", 2)
+        values[key] = value
+    try:
+        return launchfile.load(launchfile.locate(name), sets=values, name=graph_name or None)
+    except DocumentError as error:
+        if as_json:
+            problems = [
+                {"file": problem.file, "line": problem.line, "column": problem.column, "what": problem.what}
+                for problem in error.problems
+            ]
+            print(json.dumps({"ok": False, "problems": problems}))
+            sys.exit(1)
+        fail(error)
+    except TopicError as error:
+        fail(error)
+
+
+def list_(as_json: Json = False) -> None:
+    """List the graphs that run here with their topics, and the stock graphs that could."""
+    from zuluko.bus.topics import TopicError, announcements, graphs
+    from zuluko.launch.graphlock import running
+
+    try:
+        found = [(graph, pid, announcements(graph)) for graph in graphs() if (pid := running(graph))]
+    except TopicError as error:
+        fail(error)
+    if as_json:
+        for graph, pid, topics in found:
+            told = [{"topic": topic.topic, "type": topic.type, "pid": topic.pid} for topic in topics]
+            print(json.dumps({"graph": graph, "pid": pid, "topics": told}))
+        return
+    for graph, pid, topics in found:
+        print(f"{graph}  (pid {pid})")
+        for topic in topics:
+            print(f"  {topic.topic:<24} {topic.type:<16} pid {topic.pid}")
+    if not found:
+        print("No graph runs.")
+    print(f"Stock graphs, to start with `zuluko up NAME`: {', '.join(_stock())}")
+
+
+def _stock() -> list[str]:
+    folder = Path(os.path.dirname(__file__)).parent / "launch"
+    return sorted(file.stem for file in folder.glob("*.yaml") if not file.stem.endswith(".rules"))

@@ -1,0 +1,156 @@
+"""The live view in a terminal: picture, people, rule and lock in place, and the events that scroll by."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from zuluko.bus import clock
+from zuluko.launch.graph import Graph
+from zuluko.launch.story import Event, Story, describe
+from zuluko.launch.view import summary_rows
+from zuluko.messages import Frame
+
+PICTURE = (48, 36)  # pixels; a character shows two, one above the other
+WIDE_ENOUGH = 100  # columns, for the picture to stand beside the words
+MOODS = {"good": "green", "bad": "bold red", "": "default"}
+
+
+class LiveScreen:
+    """Redraws a panel in place and lets the events scroll by above it."""
+
+    def __init__(self, graph: Graph, story: Story) -> None:
+        self._graph, self._story = graph, story
+        self._start = clock.now()
+        self._console = Console()
+        self._live = Live(console=self._console, auto_refresh=False, transient=False)
+
+    def __enter__(self) -> "LiveScreen":
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def events(self, events: Iterable[Event]) -> None:
+        for event in events:
+            line = Text(f"{event.seconds:7.2f} s  ", style="dim")
+            line.append(f"{event.who:<8} ", style="cyan")
+            line.append(event.text, style=MOODS[event.mood])
+            self._live.console.print(line)
+
+    def refresh(self) -> None:
+        self._live.update(self._panel(), refresh=True)
+
+    def end(self, summary: dict[str, Any]) -> None:
+        table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+        for name, value in summary_rows(summary):
+            style = "" if name != "verdict" else "bold green" if summary["good"] else "bold red"
+            table.add_row(name, Text(value, style=style))
+        self._console.print(table)
+
+    def _panel(self) -> RenderableType:
+        words = Table(show_header=False, box=None, padding=(0, 2, 0, 0), expand=True)
+        words.add_column(style="dim", width=8)
+        words.add_column(ratio=1, overflow="fold")
+        for name, text in self._rows():
+            words.add_row(name, text)
+        inside: RenderableType = words
+        story = self._story
+        if story.frame and self._console.width >= WIDE_ENOUGH and self._console.color_system:
+            inside = Table.grid(padding=(0, 2), expand=True)
+            inside.add_column(width=PICTURE[0])
+            inside.add_column(ratio=1)
+            inside.add_row(picture(story.frame, self._boxes()), words)
+        seconds = (clock.now() - self._start) / 1e9
+        title = f"[bold]{self._graph.name}[/]  {seconds:.0f} s"
+        return Group(
+            Panel(inside, title=title, title_align="left", subtitle="Ctrl-C stops", subtitle_align="right")
+        )
+
+    def _boxes(self) -> list[tuple[float, float, float, float]]:
+        faces = self._story.faces
+        width, height = faces.size if faces else (0, 0)
+        if not faces or not width or not height:
+            return []
+        return [
+            (
+                f.box[0] / width,
+                f.box[1] / height,
+                (f.box[0] + f.box[2]) / width,
+                (f.box[1] + f.box[3]) / height,
+            )
+            for f in faces.items
+        ]
+
+    def _rows(self) -> list[tuple[str, Text]]:
+        story = self._story
+        rows = []
+        if story.frame:
+            height, width = story.frame.image.shape[:2]
+            rate = max((story.rate(t.name) for t in self._graph.topics if t.kind is Frame), default=0.0)
+            scene = f"   (truth: {story.frame.scene})" if story.frame.scene else ""
+            rows.append(("camera", Text(f"{width} x {height}, {rate:.0f} Hz{scene}")))
+        if story.faces:
+            known = any(face.name for face in story.faces.items)
+            rows.append(("seen", Text(describe(story.faces), style="green" if known else "")))
+        if decision := story.decision:
+            rows.append(("rule", Text(f"{decision.rule}: {decision.outcome}; {decision.reason}")))
+        rows += self._lock_rows()
+        if story.latencies:
+            rows.append(("latency", Text(f"{story.latencies[-1] * 1000:.0f} ms from evidence to unlock")))
+        rows.append(("nodes", self._nodes()))
+        if lost := story.lost_total():
+            rows.append(("lost", Text(", ".join(f"{count} {cause}" for cause, count in lost.items()))))
+        return rows
+
+    def _lock_rows(self) -> list[tuple[str, Text]]:
+        lock = self._story.lock
+        if lock is None:
+            return []
+        if lock.state == "locked":
+            return [("lock", Text(f"locked ({lock.reason})", style="bold"))]
+        left = max(0.0, (lock.until - clock.now()) / 1e9)
+        return [
+            (
+                "lock",
+                Text(
+                    f" UNLOCKED  for {left:.1f} s more", style=Style(bold=True, reverse=True, color="green")
+                ),
+            )
+        ]
+
+    def _nodes(self) -> Text:
+        text = Text()
+        for name, state in self._story.states.items():
+            text.append(f"{name} ", style="default")
+            text.append(f"{state}   ", style="green" if state == "ready" else "yellow")
+        return text
+
+
+def picture(frame: Frame, boxes: Iterable[tuple[float, float, float, float]]) -> Text:
+    """A frame as coloured half blocks, PICTURE pixels large; boxes are left, top, right, bottom, 0 to 1."""
+    import cv2
+
+    width, height = PICTURE
+    small = cv2.resize(frame.image, PICTURE, interpolation=cv2.INTER_AREA)
+    for left, top, right, bottom in boxes:
+        corners = (round(left * width), round(top * height)), (round(right * width), round(bottom * height))
+        cv2.rectangle(small, *corners, (80, 220, 80), 1)
+    text = Text(no_wrap=True)
+    for row in range(0, height, 2):
+        for upper, lower in zip(small[row].tolist(), small[row + 1].tolist(), strict=True):
+            text.append("▀", style=f"{_rgb(upper)} on {_rgb(lower)}")
+        text.append("\n")
+    text.right_crop(1)
+    return text
+
+
+def _rgb(pixel: list[int]) -> str:
+    blue, green, red = pixel
+    return f"#{red:02x}{green:02x}{blue:02x}"

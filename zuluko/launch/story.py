@@ -1,0 +1,201 @@
+"""What happened in a graph, told from its messages: what is shown live, the events worth a line, the summary,
+and for a scene with ground truth the verdict. It reads messages and times, and prints nothing."""
+
+from bisect import bisect_right
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from zuluko.bus.message import Message
+from zuluko.bus.wire import Envelope
+from zuluko.messages import Decision, Face, Faces, Frame, LockCommand, LockState
+
+STEADY = 3  # pictures for which somebody must be there, or gone, before it is told
+REMEMBERED = 900  # pictures whose scene is known: a minute at 15 Hz
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line worth telling; ``seconds`` since the start."""
+
+    seconds: float
+    who: str
+    text: str
+    mood: str = ""  # good, bad, or nothing in particular
+
+
+@dataclass
+class Scenes:
+    """Who was in the picture, by the picture's stamp, where the source knows it."""
+
+    stamps: list[int] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+
+    def add(self, stamp: int, name: str) -> None:
+        self.stamps.append(stamp)
+        self.names.append(name)
+        if len(self.stamps) > 2 * REMEMBERED:
+            del self.stamps[:REMEMBERED], self.names[:REMEMBERED]
+
+    def at(self, stamp: int) -> str:
+        index = bisect_right(self.stamps, stamp) - 1
+        return self.names[index] if index >= 0 else ""
+
+
+class Story:
+    """Fed with each envelope (``hear``) and each of the supervisor's events (``note``)."""
+
+    def __init__(self, holds: dict[str, float], start: int) -> None:
+        self._holds = holds  # a rule's own `for`, in seconds
+        self._start = start
+        self.events: deque[Event] = deque(maxlen=1000)
+        self.states: dict[str, str] = {}
+        self.counts: Counter[str] = Counter()
+        self.rates: dict[str, deque[int]] = {}
+        self.lost: dict[str, dict[str, dict[str, int]]] = {}
+        self.frame: Frame | None = None
+        self.faces: Faces | None = None
+        self.decision: Decision | None = None
+        self.lock: LockState | None = None
+        self.scenes = Scenes()
+        self.latencies: list[float] = []  # s from evidence to unlock command, beyond the rule's own `for`
+        self.oldest = 0.0  # s: the oldest evidence that a rule was asked about
+        self.opened_for: Counter[str] = Counter()
+        self._fired: dict[str, Decision] = {}
+        self._there = ""
+        self._candidate = ("", 0)
+
+    @property
+    def has_truth(self) -> bool:
+        return bool(self.scenes.names)
+
+    def hear(self, topic: str, envelope: Envelope[Message], now: int) -> None:
+        message = envelope.body
+        self.counts[topic] += 1
+        self.rates.setdefault(topic, deque(maxlen=32)).append(envelope.sent)
+        if isinstance(message, Frame):
+            self.frame = message
+            self.counts["frames"] += 1
+            if message.scene:
+                self.scenes.add(message.stamp, message.scene)
+        elif isinstance(message, Faces):
+            self._hear_faces(topic, message, now)
+        elif isinstance(message, Decision):
+            self._hear_decision(topic, message, now)
+        elif isinstance(message, LockCommand):
+            self._hear_command(message, envelope.sent)
+        elif isinstance(message, LockState):
+            self._hear_lock(topic, message, now)
+
+    def _tell(self, now: int, who: str, text: str, mood: str = "") -> None:
+        self.events.append(Event((now - self._start) / 1e9, who, text, mood))
+
+    def _hear_faces(self, topic: str, faces: Faces, now: int) -> None:
+        self.faces = faces
+        self.counts["faces"] += len(faces.items)
+        seen = ", ".join(sorted({face.name or "a stranger" for face in faces.items}))
+        self._candidate = (seen, self._candidate[1] + 1 if seen == self._candidate[0] else 1)
+        if seen != self._there and self._candidate[1] >= STEADY:
+            self._there = seen
+            self._tell(now, topic, describe(faces), "good" if any(f.name for f in faces.items) else "")
+
+    def _hear_decision(self, topic: str, decision: Decision, now: int) -> None:
+        self.decision = decision
+        self.counts["decisions"] += 1
+        self.counts[f"decisions {decision.outcome}"] += 1
+        self.oldest = max(self.oldest, decision.age)
+        if decision.outcome == "fired":
+            self._fired[decision.command] = decision
+            self._tell(now, topic, f"{decision.rule} fired: {decision.reason}", "good")
+
+    def _hear_command(self, command: LockCommand, sent: int) -> None:
+        decision = self._fired.get(command.id)
+        if command.open_for and decision and decision.since:
+            hold = self._holds.get(decision.rule, 0.0)
+            self.latencies.append((sent - decision.since) / 1e9 - hold)
+
+    def _hear_lock(self, topic: str, state: LockState, now: int) -> None:
+        before, self.lock = self.lock, state
+        if state.reason.startswith("refused") and (before is None or before.command != state.command):
+            self.counts["refused"] += 1
+            self._tell(now, topic, state.reason, "bad")
+        if before is None or before.state != state.state:
+            self._tell(
+                now, topic, f"{state.state} ({state.reason})", "good" if state.state == "unlocked" else ""
+            )
+            if state.state == "unlocked":
+                self.counts["unlocks"] += 1
+                self.opened_for[self.scenes.at(state.stamp)] += 1
+
+    def note(self, event: dict[str, Any], now: int) -> None:
+        """One of the supervisor's events: a node's state, a line of its log, its statistics."""
+        node = str(event.get("node", ""))
+        if "state" in event:
+            self.states[node] = event["state"]
+        if "stats" in event:
+            self.lost[node] = event["stats"].get("lost", {})
+            self.counts[f"{node} commands failed"] = sum(
+                edge["failed"] for edge in event["stats"].get("commands", {}).values()
+            )
+        if event.get("state") == "ready":
+            self._tell(now, node, f"ready after {event.get('after', 0):.2f} s")
+        if said := event.get("text") or event.get("log"):
+            self._tell(now, node or "zuluko", str(said), "bad" if "state" in event else "")
+
+    def rate(self, topic: str) -> float:
+        """Messages a second, over the last 32."""
+        sent = self.rates.get(topic) or deque()
+        return (len(sent) - 1) / max(1e-9, (sent[-1] - sent[0]) / 1e9) if len(sent) > 1 else 0.0
+
+    def lost_total(self) -> Counter[str]:
+        """What was lost on the way, by cause."""
+        total: Counter[str] = Counter()
+        for edges in self.lost.values():
+            for causes in edges.values():
+                total.update(causes)
+        return total
+
+    def verdict(self) -> tuple[bool, str]:
+        """Whether the lock opened for the owner and for nobody else; true without ground truth."""
+        wrong = [scene or "an unknown scene" for scene in self.opened_for if scene != "owner"]
+        if not self.has_truth:
+            return True, ""
+        if wrong:
+            return False, f"the lock opened for: {', '.join(wrong)}"
+        if not self.opened_for["owner"]:
+            return False, "the lock did not open for the owner"
+        return True, "the lock opened for the owner, and for nobody else"
+
+    def summary(self) -> dict[str, Any]:
+        """The figures of the whole run; times in milliseconds, None where there was no unlock."""
+        latencies = [latency * 1000 for latency in self.latencies]
+        good, why = self.verdict()
+        return {
+            "messages": {topic: self.counts[topic] for topic in self.rates},
+            "frames": self.counts["frames"],
+            "faces": self.counts["faces"],
+            "decisions": self.counts["decisions"],
+            "fired": self.counts["decisions fired"],
+            "unlocks": self.counts["unlocks"],
+            "refused": self.counts["refused"],
+            "evidence_to_unlock_ms": {
+                "median": round(median(latencies), 1) if latencies else None,
+                "worst": round(max(latencies), 1) if latencies else None,
+            },
+            "oldest_evidence_ms": round(self.oldest * 1000, 1),
+            "lost": dict(self.lost_total()),
+            "good": good,
+            "verdict": why,
+        }
+
+
+def describe(faces: Faces) -> str:
+    """Who is there, in words."""
+    return "; ".join(map(_describe, faces.items)) or "nobody is there"
+
+
+def _describe(face: Face) -> str:
+    if face.name:
+        return f"{face.name} (similarity {face.similarity:.2f})"
+    return f"a stranger (at most {face.similarity:.2f} like anybody known)"

@@ -1,0 +1,255 @@
+"""The supervisor: forks the nodes of a graph from one process that has imported what they need, starts them
+in the order of need, restarts what dies, and leaves nothing running.
+
+It is one loop over pidfds, log pipes, control sockets and its own timers. It opens no nng socket and starts
+no thread, because it forks; whoever watches the bus (the view) is a forked child of its own.
+"""
+
+import gc
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from zuluko.launch.child import GRACE, Child, fork
+from zuluko.launch.graph import Graph
+from zuluko.launch.graphlock import GraphLock
+from zuluko.launch.runner import USER_MISTAKE
+
+START_DEADLINE = 15.0  # s to a node's first beat; after that the others no longer wait for it
+DRAIN = 0.5  # s that the rest has after the last source ended
+BACKOFF = (0.1, 5.0)  # s to the first and at most to any restart; doubled in between
+STEADY = 10.0  # s of life that make an earlier failure forgotten
+MOST_RESTARTS = 10  # in a row
+
+Watch = Callable[[int], int]
+_UP = ("ready", "ended", "late", "failed")
+
+
+class Supervisor:
+    """Runs one graph to its end. ``watch`` is called in a process of its own with the file descriptor on
+    which the graph's events come, one JSON object a line; what it returns is the graph's exit status."""
+
+    def __init__(self, graph: Graph, watch: Watch | None = None) -> None:
+        self._graph = graph
+        self._watch = watch
+        graph.watched = watch is not None
+        self._children = {name: Child(entry) for name, entry in graph.entries.items()}
+        self._view = 0
+        self._events = -1
+        self._stopping = False
+        self._status = 0
+        self._drain_at: float | None = None
+        self._selector = selectors.DefaultSelector()
+
+    def run(self) -> int:
+        """Starts, supervises and stops the graph; its exit status. Raises AlreadyRunningError."""
+        lock = GraphLock(self._graph.name)
+        try:
+            self._take_signals()
+            gc.collect()
+            gc.freeze()  # a collection in a child would copy every page that it marks
+            if self._watch:
+                self._start_view(self._watch)
+            while self._turn():
+                pass
+            return self._end_view()
+        finally:
+            for child in self._children.values():
+                if child.alive:
+                    child.kill()
+                    child.reap()
+            if self._view:
+                os.kill(self._view, signal.SIGKILL)
+                os.waitpid(self._view, 0)
+            lock.release()
+
+    def _take_signals(self) -> None:
+        reader, writer = socket.socketpair()
+        reader.setblocking(False)
+        writer.setblocking(False)
+        signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        self._wakeup = (reader, writer)
+        self._selector.register(reader, selectors.EVENT_READ, self._on_signal)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: None)
+
+    def _on_signal(self) -> None:
+        numbers = self._wakeup[0].recv(64)
+        if not self._stopping:
+            self._tell(text="stopping")
+            self._stop()
+        elif signal.SIGINT in numbers:  # a second Ctrl-C does not wait
+            for child in self._children.values():
+                child.kill()
+
+    def _turn(self) -> bool:
+        """One turn of the loop; False when the graph is over."""
+        now = time.monotonic()
+        if self._drain_at and now >= self._drain_at and not self._stopping:
+            self._stop()
+        if not self._stopping:
+            self._start_what_can(now)
+        for child in self._children.values():
+            if child.kill_at and now >= child.kill_at:
+                self._tell(child, text=f"does not stop within {GRACE:g} s and is killed")
+                child.kill()
+        if self._stopping and not any(child.alive for child in self._children.values()):
+            return False
+        for key, _ in self._selector.select(self._patience(now)):
+            if self._selector.get_map().get(key.fd) == key:  # an event before it may have ended the child
+                key.data()
+        return True
+
+    def _patience(self, now: float) -> float:
+        moments = [now + 1.0, self._drain_at]
+        for child in self._children.values():
+            moments += [child.kill_at, child.restart_at]
+        return max(0.0, min(moment for moment in moments if moment) - now)
+
+    def _start_what_can(self, now: float) -> None:
+        """Starts each node whose consumers are ready: consumers first, so that nothing is lost on them."""
+        for child in self._children.values():
+            if child.state == "backoff" and now >= (child.restart_at or 0):
+                self._start(child)
+            elif child.state == "starting" and now - child.started > START_DEADLINE:
+                child.state = "late"
+                what = f"is not ready after {START_DEADLINE:g} s; the others go on without it"
+                self._tell(child, text=what)
+        waiting = [child for child in self._children.values() if child.state == "waiting"]
+        free = [child for child in waiting if self._is_needed_by_none(child)]
+        if (
+            not free
+            and waiting
+            and all(child.state in ("waiting", *_UP) for child in self._children.values())
+        ):
+            free = waiting[:1]  # nodes that drive each other in a circle: one has to begin
+        for child in free:
+            self._start(child)
+
+    def _is_needed_by_none(self, child: Child) -> bool:
+        consumers = self._graph.driven_by(child.name) - {child.name}
+        return all(self._children[name].state in _UP for name in consumers)
+
+    def _start(self, child: Child) -> None:
+        end, log, control = child.start(self._graph)
+        self._selector.register(end, selectors.EVENT_READ, lambda: self._on_exit(child))
+        self._selector.register(log, selectors.EVENT_READ, lambda: self._on_log(child, log))
+        self._selector.register(control, selectors.EVENT_READ, lambda: self._on_control(child, control))
+        self._tell(child, state="starting")
+
+    def _on_log(self, child: Child, fd: int) -> None:
+        lines = child.read_log()
+        if lines is None:
+            self._forget(fd)
+        self._pass_on(child, lines or [])
+
+    def _pass_on(self, child: Child, lines: list[str]) -> None:
+        for line in lines:
+            self._tell(child, log=line)
+
+    def _on_control(self, child: Child, fd: int) -> bool:
+        """Hears what a node tells of itself; False when there is no more for now."""
+        told = child.read_control()
+        if told is None:
+            self._forget(fd)
+            return False
+        if told.get("ready"):
+            child.state = "ready"
+            self._tell(child, state="ready", after=round(time.monotonic() - child.started, 3))
+        if "stats" in told:
+            self._tell(child, stats=told["stats"])
+        return bool(told)
+
+    def _forget(self, fd: int) -> None:
+        with suppress(KeyError):
+            self._selector.unregister(fd)
+
+    def _on_exit(self, child: Child) -> None:
+        *_, control = child.fds
+        while self._on_control(child, control):
+            pass  # what it told before it died
+        self._pass_on(child, child.read_log(final=True) or [])
+        for fd in child.fds:
+            self._forget(fd)
+        code = child.reap()
+        child.failures = 1 if time.monotonic() - child.started > STEADY else child.failures + 1
+        if self._stopping:
+            child.state = "stopped"
+            self._tell(child, state="stopped")
+        elif code == 0:
+            child.state = "ended"
+            self._tell(child, state="ended")
+            self._note_end()
+        elif code == USER_MISTAKE:
+            self._fail(child, "cannot run")
+        elif not child.entry.restart:
+            self._fail(child, f"died ({_how(code)})")
+        elif child.failures > MOST_RESTARTS:
+            self._fail(child, f"died {child.failures} times in a row ({_how(code)})")
+        else:
+            self._back_off(child, _how(code))
+
+    def _back_off(self, child: Child, how: str) -> None:
+        wait = min(BACKOFF[0] * 2 ** (child.failures - 1), BACKOFF[1])
+        child.state, child.restart_at = "backoff", time.monotonic() + wait
+        self._tell(child, state="died", text=f"died ({how}); it starts again in {wait:g} s")
+
+    def _fail(self, child: Child, how: str) -> None:
+        child.state = "failed"
+        self._status = 1
+        self._tell(child, state="failed", text=f"{how}; the graph stops", lines=list(child.lines))
+        self._stop()
+
+    def _note_end(self) -> None:
+        """When the last source has ended, the rest may finish what it has, and the graph stops."""
+        sources = [child for child in self._children.values() if child.entry.is_source]
+        if all(child.state == "ended" for child in sources):
+            self._drain_at = time.monotonic() + DRAIN
+
+    def _stop(self) -> None:
+        self._stopping = True
+        for child in self._children.values():
+            child.restart_at = None
+            child.terminate()
+
+    def _start_view(self, watch: Watch) -> None:
+        reader, self._events = os.pipe()
+        os.set_blocking(self._events, False)
+        self._view = fork("zk:view", lambda: os._exit(watch(reader)), keep=(reader,))
+        os.close(reader)
+
+    def _end_view(self) -> int:
+        """Lets the view show how it ended; its exit status is the graph's, unless that failed."""
+        if not self._view:
+            return self._status
+        os.close(self._events)
+        self._events = -1
+        deadline = time.monotonic() + GRACE
+        while time.monotonic() < deadline:
+            pid, status = os.waitpid(self._view, os.WNOHANG)
+            if pid:
+                self._view = 0
+                return self._status or abs(os.waitstatus_to_exitcode(status))
+            time.sleep(0.01)
+        return self._status or 1
+
+    def _tell(self, child: Child | None = None, **what: Any) -> None:
+        """Tells the view; without one, standard error hears what a person should know."""
+        name = child.name if child else ""
+        if self._events >= 0:
+            with suppress(OSError):
+                os.write(self._events, json.dumps({"node": name, **what}).encode() + b"\n")
+                return
+        if said := what.get("text") or what.get("log"):
+            print(f"{name}: {said}" if name else said, file=sys.stderr, flush=True)
+
+
+def _how(code: int) -> str:
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"

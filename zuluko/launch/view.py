@@ -1,0 +1,187 @@
+"""What ``zuluko up`` shows: a process of its own that hears every topic and tells the story.
+
+Live in a terminal, one plain line an event elsewhere, or JSON. It slows nobody: what it is too late for, it
+has lost, and the summary says so.
+"""
+
+import json
+import os
+import select
+import signal
+import sys
+from collections.abc import Iterable
+from contextlib import ExitStack
+from typing import Any, Literal, Protocol
+
+from zuluko.bus import clock
+from zuluko.bus.message import Message
+from zuluko.bus.pubsub import Subscriber
+from zuluko.launch.graph import Graph
+from zuluko.launch.story import Event, Story
+
+REFRESH = 125  # ms between two pictures of the screen
+Style = Literal["auto", "plain", "json"]
+
+
+class Screen(Protocol):
+    """A way of showing a story."""
+
+    def __enter__(self) -> "Screen": ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def events(self, events: Iterable[Event]) -> None: ...
+
+    def refresh(self) -> None: ...
+
+    def end(self, summary: dict[str, Any]) -> None: ...
+
+
+def watch(graph: Graph, events: int, *, style: Style = "auto") -> int:
+    """Shows a running graph until its events end; 0 if the lock did what it should, else 1."""
+    stop = Stop()
+    story = Story(_holds(graph), clock.now())
+    with ExitStack() as stack:
+        ears = Ears(graph, events)
+        stack.callback(ears.close)
+        screen = stack.enter_context(_screen(graph, story, style))
+        while ears.listen(story) and not stop.asked:
+            _show(story, screen)
+        ears.listen(story)  # what was said last
+        _show(story, screen)
+    screen.end(story.summary())
+    return 0 if story.verdict()[0] else 1
+
+
+def _holds(graph: Graph) -> dict[str, float]:
+    """Each rule's own `for`, in seconds."""
+    rulesets = [entry.options["ruleset"] for entry in graph.entries.values() if "ruleset" in entry.options]
+    return {rule.name: rule.hold for ruleset in rulesets for rule in ruleset.rules}
+
+
+def _show(story: Story, screen: Screen) -> None:
+    screen.events(list(story.events))
+    story.events.clear()
+    screen.refresh()
+
+
+def _screen(graph: Graph, story: Story, style: Style) -> Screen:
+    if style == "json":
+        return Json()
+    if style == "auto" and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        from zuluko.launch.live_screen import LiveScreen
+
+        return LiveScreen(graph, story)
+    return Plain()
+
+
+class Stop:
+    """Set by SIGTERM, which comes when the supervisor has died."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        signal.signal(signal.SIGTERM, self._ask)
+
+    def _ask(self, *_: object) -> None:
+        self.asked = True
+
+
+class Ears:
+    """Hears every topic of a graph, and the supervisor's events."""
+
+    def __init__(self, graph: Graph, events: int) -> None:
+        self._events = events
+        self._rest = b""
+        self._topics = [
+            Subscriber[Message](graph.name, topic.name, topic.kind, keep=256) for topic in graph.topics
+        ]
+        os.set_blocking(events, False)
+        self._poll = select.poll()
+        for fd in (events, *(subscriber.fd for subscriber in self._topics)):
+            self._poll.register(fd, select.POLLIN)
+
+    def listen(self, story: Story) -> bool:
+        """Takes in what comes within one refresh; False when the supervisor has no more to say."""
+        until = clock.now() + REFRESH * 1_000_000
+        while (left := (until - clock.now()) // 1_000_000) > 0:
+            self._poll.poll(left)
+            for subscriber in self._topics:
+                while (envelope := subscriber.receive()) is not None:
+                    story.hear(subscriber.topic, envelope, clock.now())
+            if not self._note(story):
+                return False
+        return True
+
+    def _note(self, story: Story) -> bool:
+        try:
+            data = os.read(self._events, 1 << 20)
+        except BlockingIOError:
+            return True
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            story.note(json.loads(line), clock.now())
+        return bool(data)
+
+    def close(self) -> None:
+        for subscriber in self._topics:
+            subscriber.close()
+
+
+class Plain:
+    """One line an event, for a pipe or a log."""
+
+    def __enter__(self) -> "Plain":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def events(self, events: Iterable[Event]) -> None:
+        for event in events:
+            print(f"{event.seconds:8.2f} s  {event.who:<8}  {event.text}", flush=True)
+
+    def refresh(self) -> None: ...
+
+    def end(self, summary: dict[str, Any]) -> None:
+        print()
+        for name, value in summary_rows(summary):
+            print(f"{name:<24}{value}")
+
+
+class Json:
+    """One JSON object an event, and one with the summary."""
+
+    def __enter__(self) -> "Json":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def events(self, events: Iterable[Event]) -> None:
+        for event in events:
+            told = {"seconds": round(event.seconds, 3), "who": event.who, "text": event.text}
+            print(json.dumps(told), flush=True)
+
+    def refresh(self) -> None: ...
+
+    def end(self, summary: dict[str, Any]) -> None:
+        print(json.dumps({"summary": summary}), flush=True)
+
+
+def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """The summary as a person reads it; what the graph has not, is left out."""
+    latency = summary["evidence_to_unlock_ms"]
+    refused = f", {summary['refused']} refused" if summary["refused"] else ""
+    lost = ", ".join(f"{count} {cause}" for cause, count in summary["lost"].items())
+    rows = {
+        "frames": summary["frames"] and str(summary["frames"]),
+        "faces": summary["faces"] and str(summary["faces"]),
+        "decisions": summary["decisions"] and f"{summary['decisions']}, of which {summary['fired']} fired",
+        "unlocks": summary["decisions"] and f"{summary['unlocks']}{refused}",
+        "evidence to unlock": latency["median"] is not None
+        and f"{latency['median']:.0f} ms median, {latency['worst']:.0f} ms worst, beyond the rule's `for`",
+        "oldest evidence": summary["decisions"] and f"{summary['oldest_evidence_ms']:.0f} ms at a decision",
+        "messages": not summary["frames"]
+        and ", ".join(f"{topic} {count}" for topic, count in summary["messages"].items()),
+        "lost on the way": lost or "nothing",
+        "verdict": summary["verdict"] and ("good: " if summary["good"] else "BAD: ") + summary["verdict"],
+    }
+    return [(name, text) for name, text in rows.items() if text]
