@@ -93,6 +93,7 @@ class CommandReceiver(Generic[C]):
     def __init__(self, graph: str, node: str, name: str, kind: type[C]) -> None:
         self.topic = command_topic(node, name)
         self.received = 0
+        self.repeated = 0
         self.lost: Counter[str] = Counter()
         self._decode = Decoder(kind)
         self._done: OrderedDict[str, None] = OrderedDict()
@@ -120,6 +121,7 @@ class CommandReceiver(Generic[C]):
             self._answer(f"refused: {error}")
             return None
         if envelope.body.id in self._done:
+            self.repeated += 1
             self._answer("again")
             return None
         self._done[envelope.body.id] = None

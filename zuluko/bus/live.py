@@ -104,10 +104,13 @@ class LiveStream(Stream[M]):
         self.now, self.cause = clock.now(), ()
         return None
 
-    def _oldest(self) -> M | None:
+    def _look(self) -> None:
         for index, edge in enumerate(self._edges):
             if index not in self._pending and (envelope := edge.receive()) is not None:
                 self._pending[index] = envelope
+
+    def _oldest(self) -> M | None:
+        self._look()
         if not self._pending:
             return None
         index = min(self._pending, key=lambda i: self._pending[i].body.stamp)

@@ -1,0 +1,135 @@
+"""Reliable edges over the real bus, with the receiver absent, late, dying and lying."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import msgpack
+import pynng
+import pytest
+
+from tests.waiting import until
+from zuluko.bus import topics
+from zuluko.bus.commands import CommandReceiver, CommandSender
+from zuluko.bus.wire import Encoder, Envelope
+from zuluko.messages import Faces, LockCommand
+
+
+@pytest.fixture(autouse=True)
+def graph():
+    topics.graph_dir("door")
+
+
+@pytest.fixture
+def ends():
+    made = []
+
+    def keep(end):
+        made.append(end)
+        return end
+
+    yield keep
+    for end in made:
+        end.close()
+
+
+def command(name):
+    return Envelope(1, 0, 0, (), LockCommand(id=name, open_for=3.0, stamp=5))
+
+
+def receiver():
+    return CommandReceiver("door", "lock", "commands", LockCommand)
+
+
+def sender(**options):
+    return CommandSender("door", "lock", "commands", **options)
+
+
+def test_a_command_is_taken_and_acknowledged(ends):
+    taking, sending = ends(receiver()), ends(sender())
+    sending.send(command("a"))
+    assert until(taking.receive).body == command("a").body
+    until(lambda: sending.taken == 1)
+    assert sending.failed == 0
+
+
+def test_it_is_not_acknowledged_before_it_is_taken(ends):
+    taking, sending = ends(receiver()), ends(sender(deadline=0.3))
+    sending.send(command("a"))
+    until(lambda: sending.failed == 1)
+    assert sending.taken == 0
+    assert taking.received == 0
+
+
+def test_a_receiver_that_comes_late_gets_it_once(ends):
+    sending = ends(sender())
+    sending.send(command("a"))
+    taking = ends(receiver())
+    assert until(taking.receive).body.id == "a"
+    until(lambda: sending.taken == 1)
+    assert taking.receive() is None
+
+
+def test_a_repetition_is_acknowledged_and_not_executed_twice(ends, run_dir):
+    taking = ends(receiver())
+    data = Encoder()(LockCommand(id="a"), seq=0, sent=0)
+    with pynng.Req0(dial=f"ipc://{run_dir}/door/lock.commands.commands", recv_timeout=5000) as foreign:
+        foreign.send(data)
+        assert until(taking.receive).body.id == "a"
+        assert msgpack.unpackb(foreign.recv()) == [1, "taken"]
+        foreign.send(data)
+        until(lambda: taking.receive() is None and taking.repeated)
+        assert msgpack.unpackb(foreign.recv()) == [1, "again"]
+    assert taking.received == 1
+
+
+def test_what_is_no_command_is_refused_and_told(ends, run_dir):
+    taking = ends(receiver())
+    with pynng.Req0(dial=f"ipc://{run_dir}/door/lock.commands.commands", recv_timeout=5000) as foreign:
+        foreign.send(Encoder()(Faces(), seq=0, sent=0))
+        until(lambda: taking.receive() is None and taking.lost)
+        assert msgpack.unpackb(foreign.recv())[1].startswith("refused: wrong type: 'Faces/1'")
+    assert dict(taking.lost) == {"wrong type": 1}
+
+
+def test_commands_keep_their_order(ends):
+    taking, sending = ends(receiver()), ends(sender())
+    for number in range(20):
+        sending.send(command(f"c{number}"))
+    got = []
+    until(lambda: got.extend(iter(taking.receive, None)) or len(got) == 20)
+    assert [e.body.id for e in got] == [f"c{number}" for number in range(20)]
+
+
+def test_nobody_there_is_told(ends, caplog):
+    sending = ends(sender(deadline=0.2))
+    sending.send(command("a"))
+    until(lambda: sending.failed == 1)
+    assert "command a did not reach lock: no answer within 0.2 s" in caplog.text
+
+
+def test_a_receiver_killed_before_it_takes_gets_it_when_it_is_back(ends):
+    code = (
+        "import signal, sys; from zuluko.bus.commands import CommandReceiver\n"
+        "from zuluko.messages import LockCommand\n"
+        "r = CommandReceiver('door', 'lock', 'commands', LockCommand)\n"
+        "print('up', flush=True); signal.pause()"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "up\n"
+    sending = ends(sender(deadline=20))
+    sending.send(command("a"))
+    os.kill(child.pid, signal.SIGKILL)
+    child.communicate()
+    taking = ends(receiver())
+    assert until(taking.receive).body.id == "a"
+    until(lambda: sending.taken == 1)
+
+
+def test_closing_does_not_wait_for_a_receiver_that_is_not_there():
+    sending = sender(deadline=60)
+    sending.send(command("a"))
+    sending.close(patience=0.05)
+    assert not sending._thread.is_alive()
+    assert sending.taken == 0

@@ -1,0 +1,110 @@
+"""Live streams over the real bus: merging, timers, timeouts, the latest value, and the end."""
+
+import threading
+
+import pytest
+
+from tests.waiting import until
+from zuluko import Message
+from zuluko.bus import clock, topics
+from zuluko.bus.live import LiveLatest, LiveStream, Timer, Waker
+from zuluko.bus.pubsub import Publisher, Subscriber
+
+
+class A(Message, tag="A/1"):
+    n: int = 0
+
+
+class B(Message, tag="B/1"):
+    n: int = 0
+
+
+@pytest.fixture
+def bus():
+    """Publishers of A and B, and subscribers to them that are connected."""
+    topics.graph_dir("g")
+    publishers = [Publisher("g", "a", A), Publisher("g", "b", B)]
+    subscribers = [Subscriber("g", "a", A), Subscriber("g", "b", B)]
+    until(lambda: all(p.subscribers for p in publishers) and all(s.connected for s in subscribers))
+    yield (*publishers, *subscribers)
+    for end in (*subscribers, *publishers):
+        end.close()
+
+
+def waiting(stream, count):
+    """Waits until so many messages have arrived and none was taken."""
+    until(lambda: stream._look() or len(stream._pending) == count)
+
+
+def test_topics_merge_in_the_order_of_their_stamps(bus):
+    a, b, sub_a, sub_b = bus
+    stream = LiveStream([sub_a, sub_b], Waker())
+    b.send(B(stamp=20))
+    a.send(A(stamp=10))
+    a.send(A(stamp=30))
+    waiting(stream, 2)
+    taken = [(stream.next().stamp, stream.topic, stream.seq) for _ in range(3)]
+    assert taken == [(10, "a", 0), (20, "b", 0), (30, "a", 1)]
+
+
+def test_the_cause_grows_by_the_message_taken(bus):
+    a, _, sub_a, _ = bus
+    stream = LiveStream([sub_a], Waker())
+    a.send(A(stamp=10))
+    stream.next()
+    (hop,) = stream.cause
+    assert (hop.topic, hop.seq, hop.stamp) == ("a", 0, 10)
+    assert stream.next(timeout=0) is None
+    assert stream.cause == ()
+
+
+def test_a_timeout_returns_none_and_time_goes_on(bus):
+    _, _, sub_a, _ = bus
+    stream = LiveStream([sub_a], Waker())
+    before = clock.now()
+    assert stream.next(timeout=0.02) is None
+    assert stream.now >= before + 20_000_000
+    assert not stream.ended
+
+
+def test_stop_ends_a_stream_that_waits(bus):
+    _, _, sub_a, _ = bus
+    waker = Waker()
+    stream = LiveStream([sub_a], waker)
+    threading.Timer(0.05, waker.stop).start()
+    assert list(stream) == []
+    assert stream.ended
+
+
+def test_latest_gives_the_newest_and_its_age(bus):
+    a, b, sub_a, sub_b = bus
+    stream = LiveStream([sub_a], Waker())
+    latest = LiveLatest(sub_b, stream)
+    assert latest.value is None
+    now = clock.now()
+    b.send(B(stamp=now - 1_000_000_000, n=1))
+    b.send(B(stamp=now - 500_000_000, n=2))
+    until(lambda: latest.value and latest.value.n == 2)
+    a.send(A(stamp=now))
+    stream.next()
+    assert 0.5 <= latest.age < 30
+
+
+def test_ticks_come_in_their_rhythm_and_do_not_pile_up():
+    stream = LiveStream([Timer(0.01)], Waker())
+    first, second = stream.next(), stream.next()
+    assert second.stamp - first.stamp == (second.count - first.count) * 10_000_000
+    until(lambda: clock.now() > second.stamp + 60_000_000)
+    late = stream.next()
+    assert late.count >= second.count + 6
+    assert stream.next().count == late.count + 1
+
+
+def test_a_stream_without_messages_does_not_spin(bus):
+    _, _, sub_a, _ = bus
+    turns = []
+    stream = LiveStream([sub_a], Waker())
+    wait = stream._wait
+    stream._wait = lambda until: (turns.append(1), wait(until))
+    stream.next(timeout=0.1)
+    assert len(turns) <= 5
