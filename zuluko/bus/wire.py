@@ -105,7 +105,7 @@ class Decoder(Generic[T]):
     def __init__(self, kind: type[T], array: Callable[[dict[str, Any]], Any] = from_inline) -> None:
         self._kind = kind
         self._array = array
-        self._decode = msgspec.msgpack.Decoder(Envelope[kind], dec_hook=self._hook).decode
+        self._decode = msgspec.msgpack.Decoder(Envelope[kind], dec_hook=self._hook).decode  # type: ignore[valid-type]
 
     def __call__(self, data: bytes) -> Envelope[T]:
         if len(data) > LARGEST:

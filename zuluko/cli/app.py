@@ -2,7 +2,7 @@
 
 import typer
 
-from zuluko.cli import echo, graphs
+from zuluko.cli import echo, face, graphs
 
 app = typer.Typer(
     name="zuluko",
@@ -15,3 +15,4 @@ app.command()(graphs.up)
 app.command()(graphs.check)
 app.command("list")(graphs.list_)
 app.command()(echo.echo)
+app.add_typer(face.app, name="face")

@@ -1,6 +1,7 @@
 """What ``run:`` names: a module's function, imported."""
 
 import importlib
+import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +24,8 @@ def find(run: str, folder: Path) -> Callable[..., Any]:
     module = _file(folder / path) if path.endswith(".py") else _module(path)
     name = name or module.__name__.rpartition(".")[2]
     function = getattr(module, name, None)
-    if not callable(function):
-        public = [known for known in vars(module) if not known.startswith("_")]
+    if not callable(function) or isinstance(function, type):
+        public = [known for known, thing in vars(module).items() if inspect.isfunction(thing)]
         raise RunError(
             f"`{path}` has no function `{name}`{nearest(name, public)}; name another as {path}:name"
         )

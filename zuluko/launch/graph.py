@@ -82,10 +82,12 @@ class Graph:
         }
 
     def hearers(self, topic: str) -> int:
-        """How many hear a topic by publish and subscribe."""
-        reliable = {id(wire) for _, wire in self.command_wires()}
+        """How many must hear a topic's first message: the view and those whose loop it drives. Who only asks
+        for the latest may come later."""
         return self.watched + sum(
-            any(heard.name == topic for heard in wire.topics) and id(wire) not in reliable
+            wire.input.kind == "stream"
+            and not wire.reliable
+            and any(heard.name == topic for heard in wire.topics)
             for entry in self.entries.values()
             for wire in entry.wires
         )

@@ -1,10 +1,13 @@
 """A rules file as a node of the graph: its inputs and outputs follow from what its rules read and command."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from zuluko import document
 from zuluko.bus.message import Command, Message
+from zuluko.launch import options
 from zuluko.launch.graph import Entry, Graph, Topic, Wire
 from zuluko.launch.signature import Input, Signature
 from zuluko.messages import Decision
@@ -26,7 +29,7 @@ def read(
         file,
         topics={topic.name: topic.kind for topic in topics.values()},
         actuators=_actuators(name, graph, given),
-        params=params,
+        params=_typed(file, params),
     )
     kinds = tuple(dict.fromkeys(ruleset.commands.values()))
     events = Input("events", "stream", (Message,))
@@ -39,6 +42,22 @@ def read(
         wires=(_wire(events, ruleset.triggers, topics), _wire(levels, ruleset.levels, topics)),
         options={"ruleset": ruleset},
     )
+
+
+def _typed(file: Path, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters, those that were typed on the command line as what the file's own defaults are."""
+    declared = document.load(file).value.get("params")
+    defaults = declared if isinstance(declared, dict) else {}
+    typed = {}
+    for name, value in params.items():
+        default = defaults.get(name)
+        if isinstance(default, dict):
+            default = default.get("default")
+        typed[name] = value
+        if isinstance(value, options.Text) and default is not None:
+            with suppress(options.OptionError):  # the rules say what they expect, and where
+                typed[name] = options.convert(value, type(default), folder=file.parent)
+    return typed
 
 
 def _wire(wanted: Input, names: tuple[str, ...], topics: Mapping[str, Topic]) -> Wire:

@@ -51,7 +51,8 @@ class Story:
         self._start = start
         self.events: deque[Event] = deque(maxlen=1000)
         self.states: dict[str, str] = {}
-        self.counts: Counter[str] = Counter()
+        self.messages: Counter[str] = Counter()  # by topic
+        self.counts: Counter[str] = Counter()  # of what happened
         self.rates: dict[str, deque[int]] = {}
         self.lost: dict[str, dict[str, dict[str, int]]] = {}
         self.frame: Frame | None = None
@@ -72,7 +73,7 @@ class Story:
 
     def hear(self, topic: str, envelope: Envelope[Message], now: int) -> None:
         message = envelope.body
-        self.counts[topic] += 1
+        self.messages[topic] += 1
         self.rates.setdefault(topic, deque(maxlen=32)).append(envelope.sent)
         if isinstance(message, Frame):
             self.frame = message
@@ -89,7 +90,8 @@ class Story:
             self._hear_lock(topic, message, now)
 
     def _tell(self, now: int, who: str, text: str, mood: str = "") -> None:
-        self.events.append(Event((now - self._start) / 1e9, who, text, mood))
+        """``who`` is a node, or one of its topics."""
+        self.events.append(Event((now - self._start) / 1e9, who.partition(".")[0], text, mood))
 
     def _hear_faces(self, topic: str, faces: Faces, now: int) -> None:
         self.faces = faces
@@ -172,7 +174,7 @@ class Story:
         latencies = [latency * 1000 for latency in self.latencies]
         good, why = self.verdict()
         return {
-            "messages": {topic: self.counts[topic] for topic in self.rates},
+            "messages": dict(self.messages),
             "frames": self.counts["frames"],
             "faces": self.counts["faces"],
             "decisions": self.counts["decisions"],

@@ -1,0 +1,117 @@
+"""Nodes that the tests of launching run, as a user would write them."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from typing import Annotated
+
+import numpy as np
+
+from zuluko import Array, Command, Latest, Message, Stream, Tick
+
+
+class Count(Message, tag="Count/1"):
+    n: int
+
+
+class Status(Message, tag="Status/1"):
+    text: str = ""
+
+
+class Picture(Message, tag="Picture/1"):
+    image: Annotated[np.ndarray, Array("u1", (None, None))]
+
+
+class Move(Command, tag="Move/1"):
+    speed: float = 0.0
+
+
+def count(*, hz: float = 50.0, limit: int = 0, start: int = 0) -> Iterator[Count]:
+    """Counts up, and says when it is done; time.sleep stands for a driver's blocking read."""
+    n = start
+    try:
+        while not limit or n < limit:
+            n += 1
+            yield Count(stamp=n, n=n)
+            time.sleep(1 / hz)
+    finally:
+        print("count cleaned up", flush=True)
+
+
+def double(counts: Stream[Count], *, factor: int = 2) -> Iterator[Count | Status]:
+    for message in counts:
+        yield Count(stamp=message.stamp, n=message.n * factor)
+    yield Status(text="last words")
+    print("double cleaned up", flush=True)
+
+
+def show(counts: Stream[Count], last: Latest[Status]) -> None:
+    for message in counts:
+        print(f"shown {message.n}", flush=True)
+
+
+def clock(ticks: Stream[Tick]) -> Iterator[Status]:
+    for tick in ticks:
+        yield Status(stamp=tick.stamp, text=f"tick {tick.count}")
+    print("clock cleaned up", flush=True)
+
+
+def pilot(counts: Stream[Count]) -> Iterator[Move]:
+    for message in counts:
+        yield Move(stamp=message.stamp, id=f"m{message.n}", to="wheels", speed=1.0)
+
+
+def wheels(moves: Stream[Move]) -> Iterator[Status]:
+    for move in moves:
+        yield Status(stamp=move.stamp, text=move.id)
+    print("wheels stopped", flush=True)
+
+
+def mistaken() -> Iterator[Count]:
+    raise ValueError("there is no such sensor; give another")
+    yield
+
+
+def crashing(counts: Stream[Count]) -> Iterator[Status]:
+    for message in counts:
+        if message.n % 5 == 0:
+            raise RuntimeError("it broke")
+        yield Status(text=str(message.n))
+
+
+def untrue(counts: Stream[Count]) -> Iterator[Status]:
+    for message in counts:
+        yield message
+
+
+def deaf() -> Iterator[Count]:
+    """Does not stop when it is told to."""
+    import signal
+
+    yield Count(n=1)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print("deaf", flush=True)
+    while True:
+        time.sleep(0.1)
+
+
+def pid() -> Iterator[Count]:
+    while True:
+        yield Count(n=os.getpid())
+        time.sleep(0.01)
+
+
+def loud() -> Iterator[Count]:
+    print("x" * 100_000)
+    print("no newline at the end", end="")
+    sys.stdout.flush()
+    yield Count(n=1)
+
+
+def positional(counts: list[Count]) -> Iterator[Count]:
+    yield from counts
+
+
+def unannotated(counts: Stream[Count]):
+    yield from counts

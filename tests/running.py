@@ -1,0 +1,118 @@
+"""Running graphs as a user does, by the command, and looking at what is left of them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.waiting import until
+
+ROOT = Path(__file__).parent.parent
+NODES = "tests.nodes_of_tests"
+
+
+def zuluko(*arguments: str, timeout: float = 60, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Runs a command to its end."""
+    command = [sys.executable, "-m", "zuluko", *arguments]
+    return subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=timeout, cwd=ROOT, **options
+    )
+
+
+class Up:
+    """A graph that runs; ``events`` grows with what it tells."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "zuluko", "up", *arguments, "--json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+            start_new_session=True,
+        )
+        self.events: list[dict[str, Any]] = []
+        self._rest = b""
+        os.set_blocking(self.process.stdout.fileno(), False)
+
+    def look(self) -> list[dict[str, Any]]:
+        if not self.process.stdout.closed:
+            data = self.process.stdout.read() or b""
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            self.events += [json.loads(line) for line in lines]
+        return self.events
+
+    def told(self, who: str, text: str, after: int = 0) -> int:
+        """The number of events up to the one with the text; 0 where there is none."""
+        for index, event in enumerate(self.look()[after:], after + 1):
+            if event.get("who") == who and text in event["text"]:
+                return index
+        return 0
+
+    def wait_for(self, who: str, text: str, after: int = 0, seconds: float = 30) -> int:
+        until(
+            lambda: self.told(who, text, after) or self.process.poll() is not None, seconds, f"{who}: {text}"
+        )
+        found = self.told(who, text, after)
+        assert found, (self.process.returncode, self.events, self.process.stderr.read())
+        return found
+
+    def children(self) -> dict[str, int]:
+        """The pids of its processes, by name."""
+        return children(self.process.pid)
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        self.process.send_signal(number)
+        return self.end()
+
+    def end(self, seconds: float = 30) -> int:
+        until(lambda: self.look() is None or self.process.poll() is not None, seconds, "the end of the graph")
+        self.look()
+        return self.process.returncode
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        return self.events[-1]["summary"]
+
+
+@contextmanager
+def up(*arguments: str) -> Iterator[Up]:
+    running = Up(*arguments)
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.process.send_signal(signal.SIGTERM)
+            running.process.wait(20)
+        running.process.stdout.close()
+        running.process.stderr.close()
+
+
+def children(pid: int) -> dict[str, int]:
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                status = dict(line.split(":\t", 1) for line in (entry / "status").read_text().splitlines())
+            except (OSError, ValueError):
+                continue
+            if int(status["PPid"]) == pid and not status["State"].startswith("Z"):
+                found[status["Name"].removeprefix("zk:")] = int(entry.name)
+    return found
+
+
+def write(folder: Path, text: str, name: str = "graph.yaml") -> str:
+    file = folder / name
+    file.write_text(text.replace("NODES", NODES))
+    return str(file)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -1,0 +1,457 @@
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Generator
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import cast
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.video_server import MjpegServer, RtspServer, grey, level_of, serving
+from zuluko.bus import clock
+from zuluko.messages import Frame
+from zuluko.nodes import camera as node
+from zuluko.nodes import sources
+from zuluko.nodes.camera import Outage, Pace, Rate, camera
+from zuluko.nodes.sources import SourceError, find
+
+ROOT = Path(__file__).parent.parent
+
+
+def write_video(path: Path, pictures: int = 12, fps: int = 60, fourcc: str = "MJPG") -> Path:
+    """Numbered pictures of 64 x 48, as ``level_of`` reads them."""
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*fourcc), fps, (64, 48))
+    assert writer.isOpened()
+    for number in range(pictures):
+        writer.write(grey((number + 1) * 4))
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    return write_video(tmp_path / "clip.avi")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(12):
+        cv2.imwrite(str(folder / f"picture{number}.png"), grey((number + 1) * 4))
+    return folder
+
+
+@pytest.fixture
+def server():
+    server = MjpegServer()
+    with serving(server):
+        yield server
+
+
+def wait_for(condition, seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def watch(**options) -> Generator[Frame, None, None]:
+    """The node, as something that can be closed."""
+    return cast("Generator[Frame, None, None]", camera(**options))
+
+
+def camera_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "camera"]
+
+
+# Recordings
+
+
+def test_a_file_plays_at_its_own_rate_and_ends(video):
+    began = clock.now()
+    frames = list(camera(source=str(video), size=None, hz=5))
+    assert [level_of(frame.image) for frame in frames] == list(range(12))
+    assert {round((b.stamp - a.stamp) / 1e6, 1) for a, b in pairwise(frames)} == {16.7}
+    assert frames[0].stamp >= began
+    assert clock.now() >= frames[-1].stamp
+
+
+def test_no_stamp_is_in_the_future_and_each_is_later_than_the_last(video, folder):
+    for source in (video, folder):
+        last = 0
+        for frame in camera(source=str(source), hz=100):
+            assert last < frame.stamp <= clock.now()
+            last = frame.stamp
+
+
+def test_a_slow_reader_gets_the_pictures_that_are_due_and_never_old_ones(video):
+    frames = []
+    for frame in camera(source=str(video), size=None):
+        frames.append(frame)
+        time.sleep(0.055)  # a node that needs the time of three pictures for one
+    for earlier, later in pairwise(frames):
+        passed = (later.stamp - earlier.stamp) * 60 / 1e9
+        assert round(passed) >= 3
+        assert level_of(later.image) - level_of(earlier.image) == round(passed)
+
+
+def test_a_loop_goes_on_in_the_same_rhythm(video):
+    frames = list(islice(camera(source=str(video), size=None, loop=True), 30))
+    assert [level_of(frame.image) for frame in frames] == [number % 12 for number in range(30)]
+    assert {round((b.stamp - a.stamp) / 1e6, 1) for a, b in pairwise(frames)} == {16.7}
+
+
+def test_a_folder_plays_in_the_order_of_its_numbers(folder):
+    (folder / "notes.txt").write_text("no picture")
+    frames = list(camera(source=str(folder), size=None, hz=200))
+    assert [level_of(frame.image) for frame in frames] == list(range(12))
+    assert {b.stamp - a.stamp for a, b in pairwise(frames)} == {5_000_000}
+
+
+def test_a_single_picture_is_a_folder_of_one(folder):
+    (frame,) = camera(source=str(folder / "picture3.png"))
+    assert level_of(frame.image[10:-10, 10:-10]) == 3
+
+
+def test_damaged_pictures_in_a_folder_are_told_and_skipped(folder, caplog):
+    jpeg = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))[1].tobytes()
+    (folder / "picture4.jpg").write_bytes(jpeg[: len(jpeg) // 2])
+    (folder / "picture4.png").unlink()
+    (folder / "picture5.png").write_bytes(b"")
+    frames = list(camera(source=str(folder), size=None, hz=200))
+    assert [level_of(frame.image) for frame in frames] == [0, 1, 2, 3, 6, 7, 8, 9, 10, 11]
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [
+        f"{folder / name} is damaged, cut short or no picture; going on with the next one"
+        for name in ("picture4.jpg", "picture5.png")
+    ]
+
+
+def test_a_folder_of_nothing_but_damaged_pictures_is_an_error_even_in_a_loop(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"no picture")
+    with pytest.raises(SourceError, match="holds no picture that can be read"):
+        list(camera(source=str(tmp_path), hz=200, loop=True))
+
+
+@pytest.mark.parametrize("content", [b"", b"RIFF, but not really" * 100])
+def test_a_file_that_is_no_video_is_an_error(tmp_path, content):
+    path = tmp_path / "clip.avi"
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match=f"clip.avi .{len(content)} bytes. is no video that can be read"):
+        next(camera(source=str(path)))
+
+
+def test_a_video_cut_short_plays_as_far_as_it_goes(tmp_path):
+    whole = write_video(tmp_path / "whole.avi", pictures=40)
+    short = tmp_path / "short.avi"
+    short.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    frames = list(camera(source=str(short), size=None))
+    assert 5 < len(frames) < 40
+    assert level_of(frames[0].image) == 0
+
+
+def test_a_machine_too_slow_for_a_file_plays_it_as_fast_as_it_can(caplog):
+    pace = Pace(1e-9, "clip.mp4")  # no machine reads a picture a nanosecond
+    dues: list[int] = []
+    deadline = time.monotonic() + 10
+    while len(dues) < 2 and time.monotonic() < deadline:
+        due = pace.wait()
+        dues += [] if due is None else [due]
+    assert dues[0] < dues[1] <= clock.now()
+    assert [r.getMessage() for r in caplog.records] == [
+        "clip.mp4 is read more slowly than it was recorded; it plays as fast as it can"
+    ]
+
+
+# The picture
+
+
+def test_pictures_are_letterboxed_whole_between_black_borders(video):
+    frame = next(camera(source=str(video), size=(64, 64)))
+    assert frame.image.shape == (64, 64, 3)
+    assert frame.image[:8].max() == frame.image[-8:].max() == 0
+    assert frame.image[8:-8].min() > 0
+
+
+def test_each_frame_has_an_array_of_its_own(folder):
+    first, second = islice(camera(source=str(folder), size=None, hz=200), 2)
+    assert not np.shares_memory(first.image, second.image)
+    assert level_of(first.image) == 0
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"hz": 0.0}, {"hz": -1.0}, {"hz": float("nan")}, {"stall": 0.0}, {"size": (0, 480)}]
+)
+def test_a_setting_that_makes_no_sense_is_an_error(wrong):
+    with pytest.raises(SourceError, match="must be above 0"):
+        next(camera(source="demo", **wrong))
+
+
+# Live sources
+
+
+def later(server: MjpegServer, mood: str, condition) -> threading.Thread:
+    """Changes the server's mood as soon as the condition is true."""
+
+    def change() -> None:
+        wait_for(condition)
+        server.mood = mood
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    return thread
+
+
+def test_a_stream_gives_each_picture_once_and_fresh(server):
+    frames = watch(source=server.url, size=None, hz=100)
+    began = clock.now()
+    seen = [(frame.stamp, level_of(frame.image)) for frame in islice(frames, 25)]
+    assert began < seen[0][0] < seen[-1][0] < clock.now()
+    frames.close()
+    assert all(a < b for a, b in pairwise(seen))
+    assert all(a[1] < b[1] for a, b in pairwise(seen))
+    wait_for(lambda: server.open == 0)
+    assert camera_threads() == []
+
+
+def test_a_reader_that_falls_behind_a_stream_skips_to_its_newest_picture(server):
+    frames = watch(source=server.url, size=None, hz=100)
+    before = level_of(next(frames).image)
+    wait_for(lambda: server.served > before + 15)
+    after = [level_of(frame.image) for frame in islice(frames, 4)]  # the first of them waited for its reader
+    assert after[-1] > before + 12
+    frames.close()
+
+
+def test_hz_thins_a_stream_out(server):
+    frames = watch(source=server.url, hz=10)
+    stamps = [frame.stamp for frame in islice(frames, 6)]
+    frames.close()
+    assert (stamps[-1] - stamps[0]) / 5e9 > 0.09
+    assert server.served > 15
+
+
+def test_a_stalled_stream_is_told_opened_again_and_repeats_nothing(server, caplog):
+    frames = watch(source=server.url, size=None, hz=100, stall=0.5)
+    before = [level_of(frame.image) for frame in islice(frames, 5)]
+    server.mood = "stalled"
+    change = later(server, "good", lambda: caplog.records)
+    after = [level_of(frame.image) for frame in islice(frames, 20)]
+    frames.close()
+    change.join()
+    assert before + after == sorted(set(before + after))
+    told = [record.getMessage() for record in caplog.records]
+    assert told[0] == f"{server.url}: no picture for 0.5 s; trying again in 0.2 s"
+    assert re.fullmatch(re.escape(server.url) + r" is back after \d+\.\d s", told[-1])
+    assert all(record.levelno == logging.WARNING for record in caplog.records)
+    assert server.connections >= 2
+
+
+def test_a_dropped_stream_is_told_and_comes_back(server, caplog):
+    frames = watch(source=server.url, size=None, hz=100, stall=2)
+    first = next(frames)
+    server.mood = "dropped"
+    change = later(server, "good", lambda: len(caplog.records) == 2)
+    while len(caplog.records) < 3:
+        last = next(frames)
+    frames.close()
+    change.join()
+    no_video = "it answers, but gives no video: check the path, the user and the password"
+    told = [record.getMessage() for record in caplog.records]
+    assert told[:2] == [
+        f"{server.url}: it ended; trying again in 0.2 s",
+        f"{server.url}: {no_video}; trying again in 0.4 s",
+    ]
+    assert "is back after" in told[2]
+    assert last.stamp > first.stamp
+
+
+def test_garbage_is_told_and_outlived(server, caplog):
+    server.mood = "garbage"
+    change = later(server, "good", lambda: caplog.records)
+    frames = watch(source=server.url, size=None, hz=100, stall=1)
+    next(frames)
+    frames.close()
+    change.join()
+    told = [record.getMessage() for record in caplog.records]
+    assert "gives no video" in told[0] or "no picture for" in told[0]
+    assert "is back after" in told[-1]
+
+
+def test_a_server_that_never_answers_is_told(server, monkeypatch, caplog):
+    monkeypatch.setattr(sources, "OPENING", 0.4)
+    server.mood = "stalled"
+    change = later(server, "good", lambda: caplog.records)
+    frames = watch(source=server.url)
+    next(frames)
+    frames.close()
+    change.join()
+    assert caplog.records[0].getMessage() == f"{server.url}: no video within 0.4 s; trying again in 0.2 s"
+
+
+def test_leaving_while_the_source_hangs_is_prompt_and_leaves_no_thread(server):
+    frames = watch(source=server.url, hz=100, stall=0.6)
+    next(frames)
+    server.mood = "stalled"
+    began = time.monotonic()
+    frames.close()
+    assert time.monotonic() - began < 1
+    wait_for(lambda: not camera_threads())
+    server.mood = "good"  # it notices that the connection is closed when it writes to it
+    wait_for(lambda: server.open == 0)
+
+
+def test_a_thread_that_hangs_for_ever_is_left_behind_and_its_late_picture_unseen(monkeypatch):
+    """A driver that ignores every timeout; each time it is opened, it gives three pictures and hangs."""
+    monkeypatch.setattr(node, "BACKOFF", (0.01, 0.02))
+    wake, opened = threading.Event(), []
+
+    class Stuck:
+        scene, period = "", 0.0
+
+        def __init__(self) -> None:
+            opened.append(self)
+            self.left = 3
+            self.number = len(opened)
+            self.closed = False
+
+        def grab(self) -> bool:
+            time.sleep(0.002)
+            self.left -= 1
+            return self.left >= 0 or wake.wait(30)
+
+        def age(self) -> float:
+            return 0.0
+
+        def read(self) -> np.ndarray:
+            return grey(self.number if self.left >= 0 else 200)
+
+        def close(self) -> None:
+            self.closed = True
+
+    kind = find("0")
+    monkeypatch.setattr(node, "find", lambda _: type(kind)("stuck", bool, lambda _: Stuck(), live=True))
+    frames = watch(source="0", size=None, hz=1000, stall=0.1)
+    seen = []
+    while 3 not in seen:
+        seen.append(int(next(frames).image[0, 0, 0]))
+    assert seen == sorted(seen)
+    assert len(camera_threads()) == 3
+    watcher = threading.Timer(0.5, wake.set)  # nothing more is started until one of the three has come back
+    watcher.start()
+    while 4 not in seen:
+        seen.append(int(next(frames).image[0, 0, 0]))
+    assert wake.is_set()
+    assert 200 not in seen
+    frames.close()
+    wait_for(lambda: not camera_threads())
+    assert all(source.closed for source in opened)
+
+
+def test_an_rtsp_stream_plays(tmp_path):
+    clip = write_video(tmp_path / "clip.ts", pictures=60, fps=25, fourcc="mpg1")
+    server = RtspServer(clip)
+    with serving(server):
+        frames = list(islice(camera(source=server.url, size=None, hz=100), 10))
+    assert all(frame.image.shape == (48, 64, 3) for frame in frames)
+    assert all(a.stamp < b.stamp for a, b in pairwise(frames))
+
+
+def run_node(source: str, **env: str) -> subprocess.Popen[str]:
+    """The node in a process of its own, printing a line a picture."""
+    program = (
+        "import sys; from zuluko.nodes.camera import camera\n"
+        "try:\n"
+        "    for frame in camera(source=sys.argv[1], stall=0.5): print('picture', flush=True)\n"
+        "except KeyboardInterrupt: print('stopped', flush=True)"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", program, source],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | env,
+    )
+
+
+def first_complaint(process: subprocess.Popen[str]) -> str:
+    assert process.stderr is not None
+    return process.stderr.readline()
+
+
+def test_an_unreachable_stream_is_told_without_its_password_and_a_signal_ends_the_wait():
+    process = run_node("rtsp://ana:s3cret@127.0.0.1:9/door?token=t0ken")
+    told = "rtsp://ana:***@127.0.0.1:9/door?token=***: no connection (Connection refused); trying again in "
+    assert first_complaint(process) == told + "0.2 s\n"
+    assert first_complaint(process) == told + "0.4 s\n"
+    process.send_signal(signal.SIGINT)
+    out, rest = process.communicate(timeout=5)
+    assert (out, process.returncode) == ("stopped\n", 0)
+    assert "s3cret" not in rest
+    assert "t0ken" not in rest
+
+
+def test_a_missing_device_is_told_and_tried_again():
+    process = run_node("/dev/video77")
+    assert first_complaint(process).startswith("/dev/video77: there is no /dev/video77, ")
+    assert first_complaint(process).endswith("trying again in 0.4 s\n")
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=5)[0] == "stopped\n"
+
+
+def test_a_signal_ends_the_wait_for_a_stalled_stream(server):
+    process = run_node(server.url)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "picture\n"
+    server.mood = "stalled"
+    assert "no picture for 0.5 s" in first_complaint(process)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=5)
+    assert out.endswith("stopped\n")
+    assert process.returncode == 0
+
+
+# The page
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_the_examples_of_the_page_run(number, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    examples = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "camera.md").read_text(), re.DOTALL)
+    assert len(examples) == 3
+    exec(compile(examples[number], "docs/camera.md", "exec"), {"__name__": "example"})
+
+
+# The parts
+
+
+def test_backoff_doubles_up_to_its_limit_and_is_told_no_more_there(caplog):
+    outage = Outage("door")
+    assert [outage.begins("gone") for _ in range(8)] == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]
+    assert len(caplog.records) == 7
+    assert caplog.records[2].getMessage() == "door: gone; trying again in 0.8 s"
+    assert caplog.records[6].getMessage() == "door: gone; trying again every 10.0 s"
+
+
+def test_a_source_that_is_back_but_for_a_moment_does_not_start_from_the_shortest_wait(caplog):
+    outage = Outage("door")
+    outage.begins("gone")
+    outage.over()
+    assert outage.begins("gone") == 0.4
+
+
+@pytest.mark.parametrize(("hz", "kept"), [(30, 300), (15, 150), (10, 100), (29, 290), (60, 300)])
+def test_thinning_keeps_the_asked_rate_for_a_camera_that_jitters(hz, kept):
+    rate, jitter = Rate(hz), np.random.default_rng(5).normal(0, 2e6, 300)
+    stamps = [round(10**18 + number * 1e9 / 30 + jitter[number]) for number in range(300)]
+    assert sum(rate.wanted(stamp) for stamp in stamps) == pytest.approx(kept, abs=0.02 * kept + 2)

@@ -1,0 +1,115 @@
+"""The story of a graph, from messages to events, figures and verdict."""
+
+import numpy as np
+
+from zuluko.bus.wire import Envelope
+from zuluko.launch.story import Story
+from zuluko.launch.view import summary_rows
+from zuluko.messages import Decision, Face, Faces, Frame, LockCommand, LockState
+
+SECOND = 1_000_000_000
+MS = 1_000_000
+FACE = Face(box=(0, 0, 9, 9), landmarks=((0, 0),) * 5, score=0.9, similarity=0.1)
+OWNER = Face(box=(0, 0, 9, 9), landmarks=((0, 0),) * 5, score=0.9, name="ana", similarity=0.7)
+IMAGE = np.zeros((2, 2, 3), "u1")
+
+
+class Teller:
+    """Tells a story message by message, in graph time."""
+
+    def __init__(self):
+        self.story = Story({"unlock": 0.2}, start=0)
+        self.seq = 0
+
+    def hear(self, topic, message, at):
+        self.seq += 1
+        self.story.hear(topic, Envelope(1, self.seq, at, (), message), at)
+        return self
+
+    def unlock(self, at, scene):
+        """A picture of the scene, and an unlock for it 250 ms later, 200 of which are the rule's own."""
+        self.hear("camera", Frame(stamp=at, image=IMAGE, scene=scene), at)
+        name = f"c{at}"
+        fired = Decision(rule="unlock", outcome="fired", stamp=at, since=at, age=0.04, command=name)
+        self.hear("rules.decision", fired, at + 250 * MS)
+        self.hear("rules.lock_command", LockCommand(id=name, stamp=at, open_for=3.0), at + 250 * MS)
+        self.hear("lock", LockState(stamp=at, state="unlocked", reason="unlock", command=name), at + 260 * MS)
+        return self.hear("lock", LockState(stamp=at, state="locked", reason="time is up"), at + 3 * SECOND)
+
+    @property
+    def texts(self):
+        return [event.text for event in self.story.events]
+
+
+def test_an_unlock_for_the_owner_is_good():
+    teller = Teller().unlock(SECOND, "owner")
+    summary = teller.story.summary()
+    assert (summary["good"], summary["unlocks"], summary["fired"]) == (True, 1, 1)
+    assert summary["evidence_to_unlock_ms"] == {"median": 50.0, "worst": 50.0}
+    assert summary["oldest_evidence_ms"] == 40.0
+    assert "unlocked (unlock)" in teller.texts
+    assert "locked (time is up)" in teller.texts
+
+
+def test_an_unlock_for_a_stranger_is_bad_even_if_the_owner_got_in():
+    good, why = Teller().unlock(SECOND, "owner").unlock(9 * SECOND, "stranger").story.verdict()
+    assert not good
+    assert why == "the lock opened for: stranger"
+
+
+def test_an_unlock_without_a_known_picture_is_bad():
+    teller = Teller().unlock(SECOND, "owner")
+    teller.hear("lock", LockState(stamp=5, state="unlocked", command="x"), 9 * SECOND)
+    assert teller.story.verdict() == (False, "the lock opened for: an unknown scene")
+
+
+def test_no_unlock_for_the_owner_is_bad():
+    teller = Teller().hear("camera", Frame(stamp=1, image=IMAGE, scene="empty"), 1)
+    assert teller.story.verdict() == (False, "the lock did not open for the owner")
+    assert ("verdict", "BAD: the lock did not open for the owner") in summary_rows(teller.story.summary())
+
+
+def test_without_truth_there_is_no_verdict():
+    teller = Teller().unlock(SECOND, "")
+    assert teller.story.verdict() == (True, "")
+    assert not any(name == "verdict" for name, _ in summary_rows(teller.story.summary()))
+
+
+def test_who_is_there_is_told_once_and_not_for_a_flicker():
+    teller = Teller()
+    for number, items in enumerate(
+        [()] * 3 + [(FACE,)] * 5 + [()] + [(FACE,)] * 5 + [(OWNER, FACE)] * 5 + [()] * 5
+    ):
+        teller.hear("faces", Faces(stamp=number, items=items), number)
+    assert teller.texts == [
+        "a stranger (at most 0.10 like anybody known)",
+        "ana (similarity 0.70); a stranger (at most 0.10 like anybody known)",
+        "nobody is there",
+    ]
+    assert teller.story.summary()["faces"] == 20
+    assert teller.story.summary()["messages"] == {"faces": 24}
+
+
+def test_a_refusal_is_told_once():
+    teller = Teller()
+    for at in range(3):
+        teller.hear("lock", LockState(state="locked", reason="refused: too old", command="c"), at)
+    assert teller.texts == ["refused: too old", "locked (refused: too old)"]
+    assert teller.story.summary()["refused"] == 1
+
+
+def test_the_supervisors_events_are_told():
+    story = Teller().story
+    story.note({"node": "camera", "state": "ready", "after": 0.5}, SECOND)
+    story.note({"node": "camera", "log": "a line"}, SECOND)
+    story.note({"node": "faces", "stats": {"lost": {"camera": {"overrun": 2}}, "commands": {}}}, SECOND)
+    story.note({"node": "view", "stats": {"lost": {"camera": {"overrun": 1, "overtaken": 1}}}}, SECOND)
+    assert [event.text for event in story.events] == ["ready after 0.50 s", "a line"]
+    assert dict(story.lost_total()) == {"overrun": 3, "overtaken": 1}
+    assert story.states == {"camera": "ready"}
+
+
+def test_the_summary_of_a_graph_without_a_door_names_its_topics():
+    teller = Teller().hear("count", Faces(), 1)
+    rows = dict(summary_rows(teller.story.summary()))
+    assert rows == {"messages": "count 1", "lost on the way": "nothing"}

@@ -1,0 +1,219 @@
+"""Graphs as processes: start, stop, death, and nothing left behind."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.running import Up, alive, children, up, write, zuluko
+from tests.waiting import until
+
+CHAIN = """
+nodes:
+  count: {run: "NODES:count"}
+  double: {run: "NODES:double", in: {counts: count}}
+  show: {run: "NODES:show", in: {counts: double, last: double}}
+"""
+
+
+def test_a_graph_runs_to_the_end_of_its_source(tmp_path, run_dir):
+    text = CHAIN.replace('"NODES:count"', '"NODES:count", limit: 20')
+    with up(write(tmp_path, text)) as graph:
+        assert graph.end() == 0
+    shown = [e["text"] for e in graph.events if e.get("who") == "show" and e["text"].startswith("shown")]
+    assert shown == [f"shown {2 * n}" for n in range(1, 21)]
+    assert graph.summary["messages"] == {"count": 20, "double.count": 20, "double.status": 1}
+    assert graph.summary["lost"] == {}
+    assert os.listdir(run_dir) == []
+
+
+def test_consumers_are_ready_before_what_drives_them(tmp_path):
+    with up(write(tmp_path, CHAIN)) as graph:
+        graph.wait_for("count", "ready")
+    ready = [e["who"] for e in graph.events if e["text"].startswith("ready")]
+    assert ready == ["show", "double", "count"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_lets_every_node_clean_up_and_leaves_nothing(tmp_path, run_dir, number):
+    with up(write(tmp_path, CHAIN)) as graph:
+        graph.wait_for("show", "shown")
+        pids = graph.children()
+        assert set(pids) == {"view", "count", "double", "show"}
+        assert graph.stop(number) == 0
+    assert graph.told("count", "count cleaned up")
+    assert graph.told("double", "double cleaned up")
+    assert graph.summary["messages"]["double.status"] == 1
+    assert not any(map(alive, pids.values()))
+    assert os.listdir(run_dir) == []
+
+
+def test_ctrl_c_at_the_terminal_reaches_everybody_and_is_still_clean(tmp_path, run_dir):
+    """The terminal signals the whole process group; the nodes leave it to the supervisor."""
+    with up(write(tmp_path, CHAIN)) as graph:
+        graph.wait_for("show", "shown")
+        os.killpg(graph.process.pid, signal.SIGINT)
+        assert graph.end() == 0
+    assert graph.told("double", "double cleaned up")
+    assert os.listdir(run_dir) == []
+
+
+@pytest.mark.parametrize("node", ["count", "double", "show"])
+def test_a_killed_node_comes_back(tmp_path, node):
+    with up(write(tmp_path, CHAIN)) as graph:
+        graph.wait_for("show", "shown")
+        first = graph.children()[node]
+        os.kill(first, signal.SIGKILL)
+        since = graph.wait_for(node, "died (killed by SIGKILL); it starts again in 0.1 s")
+        graph.wait_for(node, "ready", since)
+        graph.wait_for("show", "shown", since)
+        assert graph.children()[node] != first
+
+
+def test_a_node_that_crashes_shows_why_and_starts_again(tmp_path):
+    text = CHAIN.replace("NODES:show", "NODES:crashing").replace(", last: double", "")
+    with up(write(tmp_path, text)) as graph:
+        graph.wait_for("show", "RuntimeError: it broke")
+        died = graph.wait_for("show", "died (exit status 1)")
+        graph.wait_for("show", "ready", died)
+
+
+def test_a_node_that_always_crashes_stops_the_graph(tmp_path, run_dir):
+    text = 'nodes: {a: {run: "NODES:count", limit: 1}, b: {run: "NODES:mistaken", restart: true}}'
+    with up(write(tmp_path, text)) as graph:
+        assert graph.end() == 1
+    assert graph.told("b", "there is no such sensor; give another")
+    assert graph.told("b", "cannot run; the graph stops")
+    assert not any("Traceback" in e.get("text", "") for e in graph.events)
+    assert os.listdir(run_dir) == []
+
+
+def test_without_restart_a_death_ends_the_graph(tmp_path):
+    text = CHAIN.replace('"NODES:count"', '"NODES:count", restart: false')
+    with up(write(tmp_path, text)) as graph:
+        graph.wait_for("show", "shown")
+        os.kill(graph.children()["count"], signal.SIGKILL)
+        assert graph.end() == 1
+    assert graph.told("count", "died (killed by SIGKILL); the graph stops")
+
+
+def test_a_node_that_yields_what_it_must_not_is_told(tmp_path):
+    text = CHAIN.replace("NODES:show", "NODES:untrue").replace(", last: double", "")
+    with up(write(tmp_path, text)) as graph:
+        graph.wait_for("show", "TypeError: show yielded a Count; it is to yield Status")
+
+
+def test_a_node_that_does_not_stop_is_killed(tmp_path, run_dir):
+    with up(write(tmp_path, 'nodes: {a: {run: "NODES:deaf"}}')) as graph:
+        graph.wait_for("a", "deaf")
+        pids = graph.children()
+        assert graph.stop() == 0
+    assert graph.told("a", "does not stop within 3 s and is killed")
+    assert not any(map(alive, pids.values()))
+    assert os.listdir(run_dir) == []
+
+
+def test_a_second_ctrl_c_does_not_wait(tmp_path):
+    with up(write(tmp_path, 'nodes: {a: {run: "NODES:deaf"}}')) as graph:
+        graph.wait_for("a", "deaf")
+        graph.process.send_signal(signal.SIGINT)
+        graph.wait_for("zuluko", "stopping")
+        assert graph.stop() == 0
+    assert not graph.told("a", "does not stop")
+
+
+def test_when_the_launcher_is_killed_its_nodes_end_by_themselves(tmp_path, run_dir):
+    with up(write(tmp_path, CHAIN)) as graph:
+        graph.wait_for("show", "shown")
+        pids = graph.children()
+        graph.process.kill()
+        graph.process.wait()
+        until(lambda: not any(map(alive, pids.values())))
+        with up(write(tmp_path, CHAIN)) as again:  # the name is free, and what lay there is no obstacle
+            again.wait_for("show", "shown")
+            assert again.stop() == 0
+    assert os.listdir(run_dir) == []
+
+
+def test_a_second_graph_of_the_name_is_refused_and_another_name_is_not(tmp_path):
+    file = write(tmp_path, CHAIN)
+    with up(file) as first:
+        first.wait_for("show", "shown")
+        second = zuluko("up", file)
+        assert second.returncode == 1
+        assert second.stderr.startswith(
+            f"the graph graph runs already (pid {first.process.pid}); stop it with: kill"
+        )
+        with up(file, "--name", "other") as other:
+            other.wait_for("show", "shown")
+            assert other.stop() == 0
+        assert first.stop() == 0
+
+
+def test_ticks_drive_a_node(tmp_path):
+    with up(write(tmp_path, 'nodes: {clock: {run: "NODES:clock", in: {ticks: every 20ms}}}')) as graph:
+        graph.wait_for("clock", "ready")
+        assert graph.stop() == 0
+    assert graph.told("clock", "clock cleaned up")
+
+
+def test_commands_reach_their_actuator_and_observers_see_them(tmp_path):
+    text = """
+nodes:
+  count: {run: "NODES:count", limit: 30}
+  pilot: {run: "NODES:pilot", in: {counts: count}}
+  wheels: {run: "NODES:wheels", in: {moves: pilot}}
+"""
+    with up(write(tmp_path, text)) as graph:
+        assert graph.end() == 0
+    assert graph.summary["messages"] == {"count": 30, "pilot": 30, "wheels": 30}
+    assert graph.told("wheels", "wheels stopped")
+
+
+def test_a_node_killed_while_commands_come_misses_none(tmp_path):
+    text = """
+nodes:
+  count: {run: "NODES:count", limit: 150}
+  pilot: {run: "NODES:pilot", in: {counts: count}}
+  wheels: {run: "NODES:wheels", in: {moves: pilot}}
+"""
+    with up(write(tmp_path, text)) as graph:
+        graph.wait_for("wheels", "ready")
+        until(lambda: graph.look() and graph.told("count", "ready"))
+        os.kill(graph.children()["wheels"], signal.SIGKILL)
+        assert graph.end() == 0
+    assert graph.summary["messages"]["pilot"] == 150
+    # Each was taken once; only the one that it was at when it was killed may not have been answered.
+    assert graph.summary["messages"]["wheels"] >= 149
+
+
+def test_much_output_and_a_last_line_without_end_are_kept(tmp_path):
+    with up(write(tmp_path, 'nodes: {a: {run: "NODES:loud"}}')) as graph:
+        assert graph.end() == 0
+    assert graph.told("a", "no newline at the end")
+    assert max(len(e.get("text", "")) for e in graph.events) <= 8192
+
+
+def test_each_start_and_stop_gives_back_what_it_took(tmp_path, run_dir):
+    before = set(children(os.getpid()))
+    file = write(tmp_path, CHAIN.replace('"NODES:count"', '"NODES:count", limit: 1'))
+    for _ in range(3):
+        with up(file) as graph:
+            assert graph.end() == 0
+    assert os.listdir(run_dir) == []
+    assert set(children(os.getpid())) == before
+    assert not [f for f in Path("/dev/shm").iterdir() if "zuluko" in f.name]
+
+
+def test_without_a_reader_the_graph_still_runs(tmp_path):
+    """A view that stands still, its terminal blocked, holds nobody up."""
+    graph = Up(write(tmp_path, CHAIN.replace('"NODES:count"', '"NODES:count", limit: 40')))
+    until(lambda: "view" in graph.children())
+    os.kill(graph.children()["view"], signal.SIGSTOP)
+    view = graph.children()["view"]
+    until(lambda: graph.children().keys() == {"view"}, what="the nodes end while the view stands still")
+    os.kill(view, signal.SIGCONT)
+    assert graph.end() == 0
+    graph.process.stdout.close()
+    graph.process.stderr.close()
