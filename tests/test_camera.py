@@ -19,7 +19,7 @@ from tests.video_server import MjpegServer, RtspServer, grey, level_of, serving
 from zuluko.bus import clock
 from zuluko.messages import Frame
 from zuluko.nodes import camera as node
-from zuluko.nodes import sources
+from zuluko.nodes import grabber, sources
 from zuluko.nodes.camera import Outage, Pace, Rate, camera
 from zuluko.nodes.sources import SourceError, find
 
@@ -313,6 +313,7 @@ def test_leaving_while_the_source_hangs_is_prompt_and_leaves_no_thread(server):
 def test_a_thread_that_hangs_for_ever_is_left_behind_and_its_late_picture_unseen(monkeypatch):
     """A driver that ignores every timeout; each time it is opened, it gives three pictures and hangs."""
     monkeypatch.setattr(node, "BACKOFF", (0.01, 0.02))
+    monkeypatch.setattr(grabber, "PATIENCE", 0.01)
     wake, opened = threading.Event(), []
 
     class Stuck:
@@ -346,7 +347,7 @@ def test_a_thread_that_hangs_for_ever_is_left_behind_and_its_late_picture_unseen
         seen.append(int(next(frames).image[0, 0, 0]))
     assert seen == sorted(seen)
     assert len(camera_threads()) == 3
-    watcher = threading.Timer(0.5, wake.set)  # nothing more is started until one of the three has come back
+    watcher = threading.Timer(1.0, wake.set)  # nothing more is started until one of the three has come back
     watcher.start()
     while 4 not in seen:
         seen.append(int(next(frames).image[0, 0, 0]))

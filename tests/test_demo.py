@@ -71,6 +71,7 @@ def test_perception_finds_in_each_scene_who_is_there(clip):
     assert len(similarities["owner"]) > 2.5 * HZ
     assert max(similarities["stranger"]) < 0.3
     assert min(similarities["owner"]) > 0.6
+    assert max(similarities["owner"]) < 0.95  # another photograph than the enrolled one
 
 
 def test_the_node_plays_it_in_real_time_with_the_truth(monkeypatch):

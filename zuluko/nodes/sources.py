@@ -1,0 +1,296 @@
+"""Where a camera's pictures come from: one table of kinds, and what each of them opens."""
+
+import grp
+import logging
+import os
+import re
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil, isfinite
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import cv2
+
+from zuluko.bus import clock
+from zuluko.nodes import demo
+from zuluko.nodes.picture import SUFFIXES, Image, bgr, load
+
+log = logging.getLogger("zuluko.camera")
+
+OPENING = 8.0  # seconds that a stream may take to answer
+PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
+SCHEMES = tuple(f"{scheme}://" for scheme in PORTS)
+CHOICES = "give a camera index, a device, a file, a folder, a URL or `demo`"
+
+
+class SourceError(ValueError):
+    """A source that can never give a picture, and what to give instead."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the node asks of its source: where it is, the picture's size, the rate, the patience (s)."""
+
+    source: str
+    size: tuple[int, int] | None = None
+    hz: float = 30.0
+    stall: float = 3.0
+
+
+class Source(Protocol):
+    """Pictures one after the other. Opened, used and closed by one thread.
+
+    ``grab``    waits for the next picture; False at the end, or when the source has failed
+    ``age``     seconds since the grabbed picture was taken; 0 where the source cannot tell
+    ``read``    decodes the grabbed picture; None where it is damaged
+    ``scene``   ground truth of the grabbed picture, or empty
+    ``period``  seconds from one picture to the next in a recording; 0 for a live source
+    """
+
+    scene: str
+    period: float
+
+    def grab(self) -> bool: ...
+    def age(self) -> float: ...
+    def read(self) -> Image | None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Kind:
+    """``open`` raises SourceError for what can never work, and OSError for what may work later."""
+
+    name: str
+    fits: Callable[[str], bool]
+    open: Callable[[Wish], Source]
+    live: bool = False
+
+
+class Capture:
+    """What OpenCV opens: a device, a stream or a video file."""
+
+    scene = ""
+
+    def __init__(self, capture: Any, *, period: float = 0.0, monotonic: bool = False) -> None:
+        self._capture = capture
+        self._monotonic = monotonic
+        self.period = period
+
+    def grab(self) -> bool:
+        return bool(self._capture.grab())
+
+    def age(self) -> float:
+        """V4L2 stamps its buffers with the monotonic clock, so that who reads late can tell."""
+        if not self._monotonic:
+            return 0.0
+        age = (clock.now() - clock.offset()) / 1e9 - self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
+        return age if 0 < age < 10 else 0.0  # else the driver counts from something else
+
+    def read(self) -> Image | None:
+        good, image = self._capture.retrieve()
+        return bgr(image) if good else None
+
+    def close(self) -> None:
+        self._capture.release()
+
+
+class Photos:
+    """Picture files, in order."""
+
+    scene = ""
+
+    def __init__(self, paths: list[Path], *, period: float) -> None:
+        self._paths = paths
+        self._index = -1
+        self.period = period
+
+    def grab(self) -> bool:
+        self._index += 1
+        return self._index < len(self._paths)
+
+    def age(self) -> float:
+        return 0.0
+
+    def read(self) -> Image | None:
+        path = self._paths[self._index]
+        try:
+            image = load(path)
+            why = "is damaged, cut short or no picture"
+        except OSError as error:
+            image, why = None, f"cannot be read ({error.strerror})"
+        if image is None:
+            log.warning("%s %s; going on with the next one", path, why)
+        return image
+
+    def close(self) -> None:
+        pass
+
+
+class Demo:
+    """The demo clip, composed picture by picture; what is skipped is not composed."""
+
+    scene = ""
+
+    def __init__(self, wish: Wish) -> None:
+        demo.prepare()
+        self.period = 1 / wish.hz
+        self._index = -1
+
+    def grab(self) -> bool:
+        self._index += 1
+        return self._index * self.period < demo.SECONDS
+
+    def age(self) -> float:
+        return 0.0
+
+    def read(self) -> Image | None:
+        self.scene, image = demo.compose(self._index * self.period)
+        return image
+
+    def close(self) -> None:
+        pass
+
+
+def open_device(wish: Wish) -> Source:
+    """A V4L2 camera. Sizes above VGA are asked for as MJPEG: USB 2 is too narrow for them otherwise."""
+    path = device_path(wish.source)
+    os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(ceil(wish.stall)))
+    capture = cv2.VideoCapture(path, cv2.CAP_V4L2)
+    if not capture.isOpened():
+        raise OSError(why_no_device(path))
+    if wish.size is not None:
+        if wish.size[0] * wish.size[1] > 640 * 480:
+            capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, wish.size[0])
+        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, wish.size[1])
+    capture.set(cv2.CAP_PROP_FPS, max(wish.hz, 5))  # slower, and its exposure and its buffers would lag
+    return Capture(capture, monotonic=True)
+
+
+def open_stream(wish: Wish) -> Source:
+    """An MJPEG or RTSP stream, by FFmpeg, which gives up by itself a little after the node has."""
+    patience = [(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPENING), (cv2.CAP_PROP_READ_TIMEOUT_MSEC, wish.stall + 0.2)]
+    options = [number for name, seconds in patience for number in (name, round(seconds * 1000))]
+    began = time.monotonic()
+    capture = cv2.VideoCapture(wish.source, cv2.CAP_FFMPEG, options)
+    if not capture.isOpened():
+        silent = time.monotonic() - began >= OPENING
+        raise OSError(f"no video within {OPENING:g} s" if silent else why_no_stream(wish.source))
+    return Capture(capture)
+
+
+def open_video(wish: Wish) -> Source:
+    """A video file, at its own rate; 30 Hz where it does not tell one."""
+    _check_access(wish.source, os.R_OK)
+    capture = cv2.VideoCapture(wish.source, cv2.CAP_FFMPEG)
+    if not capture.isOpened():
+        size = Path(wish.source).stat().st_size
+        raise SourceError(f"{wish.source} ({size} bytes) is no video that can be read; {CHOICES}")
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    return Capture(capture, period=1 / rate if isfinite(rate) and 0 < rate <= 1000 else 1 / 30)
+
+
+def open_photos(wish: Wish) -> Source:
+    """A picture file, or all those in a folder, sorted by name, numbers in it by value (2 before 10)."""
+    place = Path(wish.source)
+    _check_access(place, os.R_OK | os.X_OK if place.is_dir() else os.R_OK)
+    paths = sorted(place.iterdir(), key=_in_order) if place.is_dir() else [place]
+    pictures = [path for path in paths if path.suffix.lower() in SUFFIXES]
+    if not pictures:
+        raise SourceError(f"no pictures in {place}; it needs files ending in {', '.join(sorted(SUFFIXES))}")
+    return Photos(pictures, period=1 / wish.hz)
+
+
+def _check_access(path: Path | str, how: int) -> None:
+    if not os.access(path, how):
+        raise SourceError(f"you may not read {path}; see who may with `ls -ld {path}`")
+
+
+def _in_order(path: Path) -> list[tuple[str, int]]:
+    return [(text, int(number or 0)) for text, number in re.findall(r"(\D*)(\d*)", path.name)]
+
+
+def _is_device(source: str) -> bool:
+    return bool(re.fullmatch(r"[0-9]+|/dev/.+", source))
+
+
+def _is_stream(source: str) -> bool:
+    return source.startswith(SCHEMES) and bool(_address(source))
+
+
+def _is_picture(source: str) -> bool:
+    return Path(source).suffix.lower() in SUFFIXES and os.path.isfile(source)
+
+
+KINDS = (
+    Kind("demo", lambda source: source == "demo", Demo),
+    Kind("device", _is_device, open_device, live=True),
+    Kind("stream", _is_stream, open_stream, live=True),
+    Kind("folder", os.path.isdir, open_photos),
+    Kind("picture", _is_picture, open_photos),
+    Kind("video", os.path.isfile, open_video),
+)
+
+
+def find(source: str) -> Kind:
+    """The kind of a source, as a launch file or a command line names it; SourceError where it is none."""
+    kind = next((kind for kind in KINDS if kind.fits(source)), None)
+    if kind is None:
+        what = "no way to read" if "://" in source else "no such file"
+        raise SourceError(f"{what} {masked(source) or '(empty)'}; {CHOICES}")
+    return kind
+
+
+def masked(source: str) -> str:
+    """A source as it may stand in a log: without the passwords in it."""
+    source = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", source)
+    return re.sub(r"(?i)([?&](?:pass\w*|pwd|token|key|secret|auth)=)[^&]*", r"\1***", source)
+
+
+def device_path(source: str) -> str:
+    return f"/dev/video{source}" if source.isdecimal() else source
+
+
+def why_no_device(path: str) -> str:
+    """Why a camera does not open, and what to do, in one sentence without its full stop."""
+    if not os.path.exists(path):
+        others = ", ".join(sorted(str(other) for other in Path("/dev").glob("video*")))
+        return f"there is no {path}, " + (f"only {others}" if others else "nor any other /dev/video*")
+    if not os.access(path, os.R_OK | os.W_OK):
+        group = _group(path)
+        return f"you may not open {path}: run `sudo usermod -aG {group} $USER` and log in again"
+    return f"{path} gives no pictures: another program may have it (`fuser -v {path}`), or it is no camera"
+
+
+def _group(path: str) -> str:
+    number = os.stat(path).st_gid
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:  # in a container the host's groups have no names
+        return str(number)
+
+
+def why_no_stream(url: str) -> str:
+    """Why a stream does not open, as far as connecting to its server tells."""
+    try:
+        socket.create_connection(_address(url), timeout=2).close()
+    except OSError as error:
+        return f"no connection ({error.strerror or error})"
+    return "it answers, but gives no video: check the path, the user and the password"
+
+
+def _address(url: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port or PORTS[parts.scheme]
+    except ValueError:  # its text may bear the password
+        host = None
+    if not host:
+        raise SourceError(
+            f"no host and port in {masked(url)}; write rtsp://host:554/path, a password %-encoded"
+        )
+    return host, port
