@@ -33,9 +33,11 @@ class Face(msgspec.Struct, kw_only=True, frozen=True):
                     each x, y in pixels
     ``score``       the detector's confidence, 0 to 1
     ``name``        the person, or empty where nobody in the gallery is similar enough
-    ``similarity``  cosine to the most similar person's templates, -1 to 1; -1 where the gallery is empty
+    ``similarity``  best cosine to the most similar person's templates, -1 to 1; -1 where it was not looked
+                    for: the gallery is empty, or the face too small or not among the largest four
     ``margin``      how much more similar that person is than the second best; with one person in the
-                    gallery there is nobody to confuse them with, and the margin is 2
+                    gallery there is nobody to confuse them with, and the margin is 2; 0 beside a
+                    similarity that was not looked for
     ``quality``     0 to 1: the least of the face's size, sharpness and frontality, each against what
                     enrolment asks for
     """
@@ -66,6 +68,9 @@ class LockCommand(Command, kw_only=True, frozen=True, tag="LockCommand/1"):
 class LockState(Message, kw_only=True, frozen=True, tag="LockState/1"):
     """What a lock does, told at each change and once a second.
 
+    ``stamp``    of a change that a command made, the command's (the evidence that opened the door); of every
+                 other state, the moment at which it was told
+    ``state``    what the bolt reads, not what it was told: "locked" only when it is
     ``reason``   why it is so, in words: "start", "unlock" (a rule's name), "time is up", "refused: ..."
     ``until``    graph time (ns) at which an open lock locks again; 0 when locked
     ``command``  the id of the command that was last obeyed or refused
@@ -88,16 +93,16 @@ class Clause(msgspec.Struct, kw_only=True, frozen=True):
 class Decision(Message, kw_only=True, frozen=True, tag="Decision/1"):
     """One evaluation of one rule, fired or not; ``stamp`` is that of the evidence it stands on.
 
-    ``outcome``  fired; held (true, but not yet often or long enough); false; unknown (evidence missing or
-                 too old); cooldown
+    ``outcome``  fired; held (true, but not yet often or long enough, or still true since it fired); false;
+                 unknown (evidence missing, too old or out of order); cooldown
     ``reason``   the same as a sentence
     ``topic``, ``seq``  the message that was evaluated
-    ``clauses``  each condition; of a list rule (``any``), those of the item that came nearest
-    ``seen``     how many of the last ``of`` evaluations were true
-    ``held``     for how long, in seconds, the condition has been true
+    ``clauses``  each condition; of a list rule (``any``), those of the item that fired or came nearest
+    ``seen``     how many of the last ``of`` evaluations were true, for that item's name
+    ``held``     for how long, in seconds, that has been enough
     ``age``      the evidence's age, in seconds, when it was evaluated
-    ``since``    the stamp (ns) of the evidence with which the condition became true; 0 while it is not
-    ``command``  the id of the command that it gave, or empty
+    ``since``    the stamp (ns) of the evidence with which it became enough; 0 while it is not
+    ``command``  the id of the command that it gave (of several, the first), or empty
     """
 
     rule: str

@@ -78,6 +78,7 @@ class LiveStream(Stream[M]):
         self, edges: Sequence[Edge], waker: Waker, on_wait: Callable[[], None] = lambda: None
     ) -> None:
         super().__init__()
+        self.now = clock.now()
         self.cause: tuple[Hop, ...] = ()
         self.sent = 0
         self._edges = edges

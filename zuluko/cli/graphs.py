@@ -30,6 +30,8 @@ def up(graph: File, set_: Set = [], name: Name = "", as_json: Json = False) -> N
         sys.exit(Supervisor(checked, _watch(checked, as_json)).run())
     except (AlreadyRunningError, TopicError) as error:
         fail(error)
+    except OSError as error:  # such as a full disk under the runtime directory
+        fail(f"the graph cannot start: {error}")
 
 
 def _watch(graph: "Graph", as_json: bool) -> Any:

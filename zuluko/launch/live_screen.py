@@ -39,7 +39,7 @@ class LiveScreen:
 
     def events(self, events: Iterable[Event]) -> None:
         for event in events:
-            line = Text(f"{event.seconds:7.2f} s  ", style="dim")
+            line = Text().append(f"{event.seconds:7.2f} s  ", style="dim")
             line.append(f"{event.who:<8} ", style="cyan")
             line.append(event.text, style=MOODS[event.mood])
             self._live.console.print(line)

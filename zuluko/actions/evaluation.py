@@ -1,0 +1,161 @@
+"""One evaluation of a rule, and how it is told: a Decision that says what held, what did not, and why."""
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from zuluko.actions.rule import Rule
+from zuluko.bus.message import Message
+from zuluko.messages import Clause, Decision, Outcome, Verdict
+
+
+@dataclass(frozen=True)
+class Event:
+    """A message as it came: its topic and its number there."""
+
+    topic: str
+    seq: int
+    message: Message
+
+
+@dataclass(frozen=True)
+class Look:
+    """One item (or None, for a rule without ``any``) as the clauses judged it; ``name`` is whose it is."""
+
+    name: str
+    item: Any
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def true(self) -> bool:
+        return self.verdicts.count("true") == len(self.verdicts)
+
+
+@dataclass
+class Track:
+    """The smoothing of one name.
+
+    ``history``  a bit for each evaluation, 1 for true, the last in bit 0
+    ``begun``    graph time (ns) at which the smoothed condition became true, None while it is not
+    ``since``    the stamp of the evidence then
+    ``armed``    whether it has not fired since
+    """
+
+    history: int = 0
+    begun: int | None = None
+    since: int = 0
+    armed: bool = True
+
+    @property
+    def seen(self) -> int:
+        return self.history.bit_count()
+
+    def add(self, true: bool, *, again: bool, rule: Rule, now: int, stamp: int) -> None:
+        """Takes an evaluation; one made ``again`` on the same evidence replaces the last."""
+        shifted = self.history & ~1 if again else self.history << 1 & (1 << rule.of) - 1
+        self.history = shifted | true
+        if self.seen < rule.seen:
+            self.begun, self.since, self.armed = None, 0, True
+        elif self.begun is None:
+            self.begun, self.since = now, stamp
+
+    def due(self, rule: Rule, cooled: int) -> int | None:
+        """When it may fire, if its last evaluation was true and it has not yet fired for this edge."""
+        if self.begun is None or not self.armed or not self.history & 1:
+            return None
+        return max(self.begun + round(rule.hold * 1e9), cooled)
+
+
+@dataclass
+class Moment:
+    """One evaluation: when, of what, with which topics known, and why the missing ones are missing."""
+
+    rule: Rule
+    now: int
+    event: Event
+    inputs: dict[str, Message] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def age(self) -> float:
+        return (self.now - self.event.message.stamp) / 1e9
+
+    @property
+    def fresh(self) -> bool:
+        return self.age <= self.rule.max_age
+
+    def refused(self, why: str) -> Decision:
+        """The Decision about a message that time forbids to look at."""
+        return self._decision("unknown", why, (), Track(), "")
+
+    def fired(self, look: Look, track: Track, command: str) -> Decision:
+        parts = [f"seen {track.seen} of {self.rule.of}"] if self.rule.of > 1 else []
+        if self.rule.hold and track.begun is not None:
+            parts.append(f"true for {_s(self.now - track.begun)} s")
+        reason = ", ".join(parts) or "all clauses are true"
+        return self._decision("fired", reason, self._clauses(look), track, command)
+
+    def held(self, looks: list[Look], tracks: dict[str, Track], cooled: int) -> Decision:
+        """The Decision of an evaluation that fired nothing: of a list, about the item that came nearest."""
+        if not looks:
+            return self._decision("false", f"{self.rule.when}.{self.rule.any} is empty", (), Track(), "")
+        nothing = Track()
+        look = max(looks, key=lambda look: (look.verdicts.count("true"), tracks.get(look.name, nothing).seen))
+        track = tracks.get(look.name, nothing)
+        clauses = self._clauses(look)
+        outcome, reason = self._why(look, track, clauses, cooled)
+        return self._decision(outcome, reason, clauses, track, "")
+
+    def _why(self, look: Look, track: Track, clauses: tuple[Clause, ...], cooled: int) -> tuple[Outcome, str]:
+        rule = self.rule
+        if not self.fresh:
+            return "unknown", f"evidence is {self.age:.3g} s old, at most {rule.max_age:g}"
+        if not look.true:
+            verdict: Verdict = "false" if "false" in look.verdicts else "unknown"
+            return cast(Outcome, verdict), self._clause(clauses, look.verdicts.index(verdict))
+        if track.begun is None:
+            return "held", f"seen {track.seen} of {rule.of}, needs {rule.seen}"
+        if self.now < track.begun + round(rule.hold * 1e9):
+            return "held", f"true for {_s(self.now - track.begun)} s, needs {rule.hold:g}"
+        if not track.armed:
+            return "held", "still true since it fired; it fires again once it has been false"
+        return "cooldown", f"cooldown: {_s(cooled - self.now)} s left"
+
+    def _clauses(self, look: Look) -> tuple[Clause, ...]:
+        return self.rule.condition.explain(look.verdicts, self.inputs, look.item)
+
+    def _clause(self, clauses: tuple[Clause, ...], number: int) -> str:
+        """Why one clause is not true, with the values that it read and the topics that it missed."""
+        clause = clauses[number]
+        missing = self.missing.keys() & self.rule.condition.topics_of(number)
+        details = [self.missing[topic] for topic in sorted(missing)]
+        details += [f"{name} = {_shown(value)}" for name, value in clause.values.items()]
+        return f"clause `{clause.text}` is {clause.verdict}" + (f" ({', '.join(details)})" if details else "")
+
+    def _decision(
+        self, outcome: Outcome, reason: str, clauses: tuple[Clause, ...], track: Track, command: str
+    ) -> Decision:
+        return Decision(
+            stamp=self.event.message.stamp,
+            rule=self.rule.name,
+            outcome=outcome,
+            reason=reason,
+            topic=self.event.topic,
+            seq=self.event.seq,
+            clauses=clauses,
+            seen=track.seen,
+            of=self.rule.of,
+            held=0.0 if track.begun is None else (self.now - track.begun) / 1e9,
+            age=self.age,
+            since=track.since,
+            command=command,
+        )
+
+
+def _s(ns: int) -> str:
+    return f"{ns / 1e9:.3g}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return value if value.endswith(" items") else f'"{value}"'
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
