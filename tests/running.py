@@ -76,7 +76,7 @@ class Up:
 
     @property
     def summary(self) -> dict[str, Any]:
-        return self.events[-1]["summary"]
+        return dict(self.events[-1]["summary"])
 
 
 @contextmanager

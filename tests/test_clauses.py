@@ -22,7 +22,7 @@ class Part(msgspec.Struct, kw_only=True, frozen=True):
     weight: float = 0.0
 
 
-class Robot(Message, kw_only=True, frozen=True, tag="TestRobot/1"):
+class Robot(Message, tag="TestRobot/1"):
     mode: Literal["idle", "driving"] = "idle"
     speed: float = 0.0
     steps: int = 0
@@ -37,7 +37,7 @@ class Robot(Message, kw_only=True, frozen=True, tag="TestRobot/1"):
     )
 
 
-class Halt(Message, kw_only=True, frozen=True, tag="TestHalt/1"):
+class Halt(Message, tag="TestHalt/1"):
     near: bool = False
 
 

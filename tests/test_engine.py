@@ -19,11 +19,11 @@ MS = 1_000_000
 START = 1_700_000_000_000  # ms; graph time counts from the epoch
 
 
-class Light(Message, kw_only=True, frozen=True, tag="EngineLight/1"):
+class Light(Message, tag="EngineLight/1"):
     on: bool | None = None
 
 
-class Beep(Command, kw_only=True, frozen=True, tag="EngineBeep/1"):
+class Beep(Command, tag="EngineBeep/1"):
     times: int = 1
 
 

@@ -198,7 +198,9 @@ def damage(place: Path, how: str) -> None:
     if how == "pipe":
         os.mkfifo(file)
     elif how == "link":
-        file.symlink_to("/dev/zero")
+        (place.parent / "elsewhere").mkdir()
+        (place.parent / "elsewhere" / "ana.face").write_bytes(content)
+        file.symlink_to(place.parent / "elsewhere" / "ana.face")
     elif how == "folder":
         file.mkdir()
     else:

@@ -13,14 +13,14 @@ from zuluko.messages import Decision, Faces, Frame, LockCommand, LockState
 DOOR = Path(__file__).parents[1] / "zuluko" / "launch" / "door.rules.yaml"
 
 
-class Drive(Command, kw_only=True, frozen=True, tag="RulefileDrive/1"):
+class Drive(Command, tag="RulefileDrive/1"):
     speed: float
     gear: Literal["low", "high"] = "low"
     steps: int = 0
     limit: float | None = None
 
 
-class Path2(Message, kw_only=True, frozen=True, tag="RulefilePath/1"):
+class Path2(Message, tag="RulefilePath/1"):
     length: float = 0.0
 
 
@@ -54,7 +54,7 @@ def test_the_stock_doors_rules():
     assert ruleset.commands == {"lock": LockCommand}
     assert ruleset.params["owners"].value == []
     assert (rule.name, rule.when, rule.any, rule.seen, rule.of) == ("unlock", "faces", "items", 3, 5)
-    assert (rule.hold, rule.max_age) == (0.2, 0.4)
+    assert (rule.hold, rule.max_age) == (0.2, 0.5)
     assert rule.do[0].command(id="1", stamp=7) == LockCommand(
         id="1", to="lock", stamp=7, open_for=3.0, reason="unlock"
     )

@@ -13,7 +13,7 @@ Verdict = Literal["true", "false", "unknown"]
 Outcome = Literal["fired", "held", "false", "unknown", "cooldown"]
 
 
-class Frame(Message, kw_only=True, frozen=True, tag="Frame/1"):
+class Frame(Message, tag="Frame/1"):
     """One picture; ``stamp`` is the moment at which it was grabbed.
 
     ``image``  height x width x 3 bytes, blue, green, red, rows from the top
@@ -51,21 +51,21 @@ class Face(msgspec.Struct, kw_only=True, frozen=True):
     quality: float = 0.0
 
 
-class Faces(Message, kw_only=True, frozen=True, tag="Faces/1"):
+class Faces(Message, tag="Faces/1"):
     """The faces in one picture, the largest first; ``size`` is the picture's width and height in pixels."""
 
     items: tuple[Face, ...] = ()
     size: tuple[int, int] = (0, 0)
 
 
-class LockCommand(Command, kw_only=True, frozen=True, tag="LockCommand/1"):
+class LockCommand(Command, tag="LockCommand/1"):
     """Opens a lock for ``open_for`` seconds; 0 locks it at once. ``reason`` names the rule that said so."""
 
     open_for: float = 0.0
     reason: str = ""
 
 
-class LockState(Message, kw_only=True, frozen=True, tag="LockState/1"):
+class LockState(Message, tag="LockState/1"):
     """What a lock does, told at each change and once a second.
 
     ``stamp``    of a change that a command made, the command's (the evidence that opened the door); of every
@@ -90,7 +90,7 @@ class Clause(msgspec.Struct, kw_only=True, frozen=True):
     values: dict[str, Any] = {}
 
 
-class Decision(Message, kw_only=True, frozen=True, tag="Decision/1"):
+class Decision(Message, tag="Decision/1"):
     """One evaluation of one rule, fired or not; ``stamp`` is that of the evidence it stands on.
 
     ``outcome``  fired; held (true, but not yet often or long enough, or still true since it fired); false;

@@ -17,7 +17,7 @@ class _MessageMeta(msgspec.StructMeta):
         return super().__new__(cls, name, bases, namespace, **{"kw_only": True, "frozen": True, **config})
 
 
-class Message(msgspec.Struct, metaclass=_MessageMeta, kw_only=True, frozen=True, tag=True):
+class Message(msgspec.Struct, metaclass=_MessageMeta, kw_only=True, tag=True):
     """The base of every message type; give each its wire name: ``class Imu(Message, tag="Imu/1")``.
 
     ``stamp``: graph time, in nanoseconds, of the sensor evidence that the message stands on. A node passes
@@ -27,7 +27,7 @@ class Message(msgspec.Struct, metaclass=_MessageMeta, kw_only=True, frozen=True,
     stamp: int = 0
 
 
-class Command(Message, kw_only=True, frozen=True):
+class Command(Message, kw_only=True):
     """A message that makes an actuator act. Edges that carry commands are reliable: acknowledged, retried
     until a deadline, and executed once.
 

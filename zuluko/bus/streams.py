@@ -9,7 +9,7 @@ M = TypeVar("M", bound=Message)
 M_co = TypeVar("M_co", bound=Message, covariant=True)
 
 
-class Tick(Message, kw_only=True, frozen=True, tag="Tick/1"):
+class Tick(Message, tag="Tick/1"):
     """A beat of a timer input (``ticks: every 500ms``); ``stamp`` is the moment at which it was due."""
 
     count: int = 0

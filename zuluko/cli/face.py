@@ -139,8 +139,8 @@ def _from_camera(source: str) -> "Pictures":
             break
     if len(pictures) < GOOD_PICTURES:
         fail(
-            f"{masked(source)} gave {len(pictures)} good pictures in {PATIENCE:.0f} s; "
-            f"{GOOD_PICTURES} are needed and nothing was stored"
+            f"{masked(source)} gave {len(pictures)} of the {GOOD_PICTURES} good pictures that are needed "
+            f"within {PATIENCE:.0f} s; nothing was stored"
         )
     return pictures
 
