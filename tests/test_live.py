@@ -8,7 +8,9 @@ from tests.waiting import until
 from zuluko import Message
 from zuluko.bus import clock, topics
 from zuluko.bus.live import LiveLatest, LiveStream, Timer, Waker
-from zuluko.bus.pubsub import Publisher, Subscriber
+from zuluko.bus.poller import Poller
+from zuluko.bus.publisher import Publisher
+from zuluko.bus.subscriber import Subscriber
 
 
 class A(Message, tag="A/1"):
@@ -20,11 +22,18 @@ class B(Message, tag="B/1"):
 
 
 @pytest.fixture
-def bus():
-    """Publishers of A and B, and subscribers to them that are connected."""
+def poller():
     topics.graph_dir("g")
+    poller = Poller("g")
+    yield poller
+    poller.close()
+
+
+@pytest.fixture
+def bus(poller):
+    """Publishers of A and B, and subscribers to them that are connected."""
     publishers = [Publisher("g", "a", A), Publisher("g", "b", B)]
-    subscribers = [Subscriber("g", "a", A), Subscriber("g", "b", B)]
+    subscribers = [Subscriber("g", "a", A, poller=poller), Subscriber("g", "b", B, poller=poller)]
     until(lambda: all(p.subscribers for p in publishers) and all(s.connected for s in subscribers))
     yield (*publishers, *subscribers)
     for end in (*subscribers, *publishers):
@@ -36,9 +45,9 @@ def waiting(stream, count):
     until(lambda: stream._look() or len(stream._pending) == count)
 
 
-def test_topics_merge_in_the_order_of_their_stamps(bus):
+def test_topics_merge_in_the_order_of_their_stamps(bus, poller):
     a, b, sub_a, sub_b = bus
-    stream = LiveStream([sub_a, sub_b], Waker())
+    stream = LiveStream([sub_a, sub_b], Waker(), poller)
     b.send(B(stamp=20))
     a.send(A(stamp=10))
     a.send(A(stamp=30))
@@ -47,9 +56,9 @@ def test_topics_merge_in_the_order_of_their_stamps(bus):
     assert taken == [(10, "a", 0), (20, "b", 0), (30, "a", 1)]
 
 
-def test_the_cause_grows_by_the_message_taken(bus):
+def test_the_cause_grows_by_the_message_taken(bus, poller):
     a, _, sub_a, _ = bus
-    stream = LiveStream([sub_a], Waker())
+    stream = LiveStream([sub_a], Waker(), poller)
     a.send(A(stamp=10))
     stream.next()
     (hop,) = stream.cause
@@ -58,40 +67,41 @@ def test_the_cause_grows_by_the_message_taken(bus):
     assert stream.cause == ()
 
 
-def test_a_timeout_returns_none_and_time_goes_on(bus):
+def test_a_timeout_returns_none_and_time_goes_on(bus, poller):
     _, _, sub_a, _ = bus
-    stream = LiveStream([sub_a], Waker())
+    stream = LiveStream([sub_a], Waker(), poller)
     before = clock.now()
     assert stream.next(timeout=0.02) is None
     assert stream.now >= before + 20_000_000
     assert not stream.ended
 
 
-def test_stop_ends_a_stream_that_waits(bus):
+def test_stop_ends_a_stream_that_waits(bus, poller):
     _, _, sub_a, _ = bus
     waker = Waker()
-    stream = LiveStream([sub_a], waker)
+    stream = LiveStream([sub_a], waker, poller)
     threading.Timer(0.05, waker.stop).start()
     assert list(stream) == []
     assert stream.ended
 
 
-def test_latest_gives_the_newest_and_its_age(bus):
-    a, b, sub_a, sub_b = bus
-    stream = LiveStream([sub_a], Waker())
-    latest = LiveLatest(sub_b, stream)
-    assert latest.value is None
+def test_latest_gives_the_newest_and_its_age(bus, poller):
+    a, b, sub_a, _ = bus
+    stream = LiveStream([sub_a], Waker(), poller)
     now = clock.now()
+    b.send(B(stamp=now - 2_000_000_000, n=0))
+    latest = LiveLatest(Subscriber("g", "b", B, keep=1, poller=poller, latched=True), stream)
+    until(lambda: latest.value and latest.value.n == 0)  # it was said before anybody asked
     b.send(B(stamp=now - 1_000_000_000, n=1))
     b.send(B(stamp=now - 500_000_000, n=2))
-    until(lambda: latest.value and latest.value.n == 2)
+    assert latest.value.n == 2
     a.send(A(stamp=now))
     stream.next()
     assert 0.5 <= latest.age < 30
 
 
-def test_ticks_come_in_their_rhythm_and_do_not_pile_up():
-    stream = LiveStream([Timer(0.01)], Waker())
+def test_ticks_come_in_their_rhythm_and_do_not_pile_up(poller):
+    stream = LiveStream([Timer(0.01)], Waker(), poller)
     first, second = stream.next(), stream.next()
     assert second.stamp - first.stamp == (second.count - first.count) * 10_000_000
     until(lambda: clock.now() > second.stamp + 60_000_000)
@@ -100,10 +110,10 @@ def test_ticks_come_in_their_rhythm_and_do_not_pile_up():
     assert stream.next().count == late.count + 1
 
 
-def test_a_stream_without_messages_does_not_spin(bus):
+def test_a_stream_without_messages_does_not_spin(bus, poller):
     _, _, sub_a, _ = bus
     turns = []
-    stream = LiveStream([sub_a], Waker())
+    stream = LiveStream([sub_a], Waker(), poller)
     wait = stream._wait
     stream._wait = lambda until: (turns.append(1), wait(until))
     stream.next(timeout=0.1)

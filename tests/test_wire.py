@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zuluko.bus.wire import LARGEST, LONGEST_CAUSE, Decoder, Encoder, Hop, WireError
+from zuluko.bus.wire import LARGEST, LARGEST_ARRAYS, LONGEST_CAUSE, Decoder, Encoder, Hop, WireError
 from zuluko.messages import Clause, Decision, Face, Faces, Frame, LockState
 
 FACE = Face(box=(1, 2, 3, 4), landmarks=((0, 1),) * 5, score=0.9, name="ana")
@@ -79,13 +79,18 @@ def frame(**changes):
         ("malformed", frame(shape=[2, 2, 3])),
         ("malformed", frame(data="abc")),
         ("malformed", frame(shape=[1, 3, 1])),
-        ("too large", b"\x00" * (LARGEST + 1)),
+        ("too large", bytes(LARGEST_ARRAYS + 1)),
     ],
 )
 def test_what_is_wrong_is_refused_under_its_name(reason, data):
     with pytest.raises(WireError) as refused:
         Decoder(Frame)(data)
     assert refused.value.reason == reason
+
+
+def test_a_message_without_arrays_may_not_be_as_large():
+    with pytest.raises(WireError, match="too large"):
+        Decoder(Faces)(bytes(LARGEST + 1))
 
 
 @given(st.binary(max_size=300))

@@ -8,11 +8,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from zuluko.bus.frames import empty
     from zuluko.bus.message import Array, Command, Message
     from zuluko.bus.streams import Latest, Stream, Tick
 
 __version__ = "0.1.0"
-__all__ = ["Array", "Command", "Latest", "Message", "Stream", "Tick"]
+__all__ = ["Array", "Command", "Latest", "Message", "Stream", "Tick", "empty"]
 
 _HOMES = {
     "Array": "zuluko.bus.message",
@@ -21,6 +22,7 @@ _HOMES = {
     "Latest": "zuluko.bus.streams",
     "Stream": "zuluko.bus.streams",
     "Tick": "zuluko.bus.streams",
+    "empty": "zuluko.bus.frames",
 }
 
 

@@ -15,6 +15,7 @@ import msgspec
 import pynng
 
 from zuluko.bus.message import Command
+from zuluko.bus.poller import Poller
 from zuluko.bus.topics import address, socket_path
 from zuluko.bus.wire import LARGEST, VERSION, Decoder, Encoder, Envelope, WireError
 
@@ -90,7 +91,9 @@ class CommandSender:
 class CommandReceiver(Generic[C]):
     """One reliable edge, at its receiving end; ``receive`` takes a command and acknowledges it."""
 
-    def __init__(self, graph: str, node: str, name: str, kind: type[C]) -> None:
+    def __init__(
+        self, graph: str, node: str, name: str, kind: type[C], *, poller: Poller | None = None
+    ) -> None:
         self.topic = command_topic(node, name)
         self.received = 0
         self.repeated = 0
@@ -102,7 +105,9 @@ class CommandReceiver(Generic[C]):
         self._socket = pynng.Rep0(recv_max_size=LARGEST, send_timeout=100)
         self._socket.listen(address(graph, self.topic))
         self._path.chmod(0o600)
-        self.fd: int = self._socket.recv_fd
+        self._poller = poller
+        if poller:
+            poller.watch(self._socket.recv_fd)
 
     def receive(self) -> Envelope[C] | None:
         while True:
@@ -138,5 +143,7 @@ class CommandReceiver(Generic[C]):
             log.warning("the sender of a command on %s was gone before its answer", self.topic)
 
     def close(self) -> None:
+        if self._poller:
+            self._poller.forget(self._socket.recv_fd)
         self._socket.close()
         self._path.unlink(missing_ok=True)

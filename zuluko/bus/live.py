@@ -1,13 +1,13 @@
 """Streams over topics: what ``Stream`` and ``Latest`` are while a graph runs."""
 
 import os
-import select
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from zuluko.bus import clock
 from zuluko.bus.message import Message
+from zuluko.bus.poller import Poller
 from zuluko.bus.streams import Latest, Stream, Tick
 from zuluko.bus.wire import Envelope, Hop
 
@@ -15,10 +15,9 @@ M = TypeVar("M", bound=Message)
 
 
 class Edge(Protocol):
-    """Where a live stream takes messages from; ``fd`` is readable while one waits."""
+    """Where a live stream takes messages from, without waiting; its poller is woken when one has come."""
 
     topic: str
-    fd: int
     received: int
     lost: Counter[str]
 
@@ -46,7 +45,6 @@ class Timer:
 
     def __init__(self, period: float) -> None:
         self.topic = f"every {period:g}s"
-        self.fd = -1
         self.received = 0
         self.lost: Counter[str] = Counter()
         self._period = round(period * 1e9)
@@ -75,20 +73,17 @@ class LiveStream(Stream[M]):
     back for one that may yet come. ``cause`` is the chain to hand on with what the node makes of it."""
 
     def __init__(
-        self, edges: Sequence[Edge], waker: Waker, on_wait: Callable[[], None] = lambda: None
+        self, edges: Sequence[Edge], waker: Waker, poller: Poller, on_wait: Callable[[], None] = lambda: None
     ) -> None:
         super().__init__()
         self.now = clock.now()
         self.cause: tuple[Hop, ...] = ()
         self.sent = 0
-        self._edges = edges
-        self._waker = waker
+        self._edges, self._waker, self._poller = edges, waker, poller
         self._on_wait = on_wait
         self._pending: dict[int, Envelope[M]] = {}
         self._timers = [edge for edge in edges if isinstance(edge, Timer)]
-        self._poll = select.poll()
-        for fd in [waker.fd, *(edge.fd for edge in edges if edge.fd >= 0)]:
-            self._poll.register(fd, select.POLLIN)
+        poller.watch(waker.fd)
 
     def next(self, timeout: float | None = None) -> M | None:
         self._on_wait()
@@ -123,8 +118,7 @@ class LiveStream(Stream[M]):
 
     def _wait(self, until: int | None) -> None:
         moments = [timer.due for timer in self._timers] + ([] if until is None else [until])
-        left = None if not moments else max(0, -(-(min(moments) - clock.now()) // 1_000_000))
-        self._poll.poll(left)
+        self._poller.wait(None if not moments else max(0.0, (min(moments) - clock.now()) / 1e9))
 
 
 class LiveLatest(Latest[M]):

@@ -5,6 +5,8 @@ from typing import Generic, TypeVar
 
 from zuluko.bus.message import Message
 
+QUEUE = 64  # messages that an edge keeps for a busy reader unless told otherwise
+
 M = TypeVar("M", bound=Message)
 M_co = TypeVar("M_co", bound=Message, covariant=True)
 

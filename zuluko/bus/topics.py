@@ -23,13 +23,22 @@ class TopicError(ValueError):
     """A name that cannot be a topic, or a runtime directory that cannot be used."""
 
 
+class Lane(msgspec.Struct, frozen=True):
+    """Where a publisher's shared memory is: its descriptor in that process, and the id that it must bear."""
+
+    fd: int
+    id: int
+
+
 class Announcement(msgspec.Struct, kw_only=True):
-    """What a publisher tells of its topic: the type's wire name, its pid, and a JSON schema of the body."""
+    """What a publisher tells of its topic: the type's wire name, its pid, a JSON schema of the body, and the
+    express lane where it has one."""
 
     topic: str
     type: str
     pid: int
     schema: dict[str, Any] = {}
+    lane: Lane | None = None
 
 
 def run_dir() -> Path:
@@ -101,9 +110,18 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         raise
 
 
-def announce(graph: str, topic: str, kind: type[Message]) -> None:
-    told = Announcement(topic=topic, type=tag(kind), pid=os.getpid(), schema=schema(kind))
+def announce(graph: str, topic: str, kind: type[Message], lane: Lane | None = None) -> None:
+    told = Announcement(topic=topic, type=tag(kind), pid=os.getpid(), schema=schema(kind), lane=lane)
     write_whole(announcement_file(socket_path(graph, topic)), msgspec.json.encode(told))
+
+
+def announcement(graph: str, topic: str) -> Announcement | None:
+    """What is told of a topic; None where nobody has told anything, or nothing that can be read."""
+    try:
+        data = announcement_file(socket_path(graph, topic)).read_bytes()
+        return msgspec.json.decode(data, type=Announcement)
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 def announcement_file(socket: Path) -> Path:
@@ -123,13 +141,9 @@ def schema(kind: type[Message]) -> dict[str, Any]:
 
 def announcements(graph: str) -> list[Announcement]:
     """The topics of a graph, by name; a file that is no announcement is passed over."""
-    found = []
-    for file in sorted((run_dir() / check_name(graph, "graph")).glob("*.json")):
-        try:
-            found.append(msgspec.json.decode(file.read_bytes(), type=Announcement))
-        except (OSError, msgspec.DecodeError):
-            continue
-    return found
+    files = sorted((run_dir() / check_name(graph, "graph")).glob("*.json"))
+    told = (announcement(graph, file.name.removesuffix(".json")) for file in files)
+    return [one for one in told if one]
 
 
 def graphs() -> list[str]:

@@ -2,19 +2,23 @@
 
 ``seq`` counts per topic; ``sent`` is graph time in ns; ``cause`` is the chain of (topic, seq, stamp, sent)
 that led here, the sensor first; ``body`` is a map with its type's name under ``type``. An array is a map of
-``dtype``, ``shape`` and either its bytes (``data``) or where they lie (``ring``, ``slot``, ``generation``).
+``dtype``, ``shape`` and either its bytes (``data``) or, in the express lane, its ``slot`` and ``generation``.
 """
 
 from collections.abc import Callable
+from math import prod
 from typing import Any, Generic, TypeVar
 
 import msgspec
 import numpy as np
 
-from zuluko.bus.message import Message, check_arrays, tag
+from zuluko.bus.message import Message, arrays, check_arrays, tag
 
 VERSION = 1
-LARGEST = 1 << 20  # bytes of one message on a socket; what is larger travels through a frame ring
+LARGEST = 1 << 20  # bytes of one message, without its arrays
+LARGEST_ARRAYS = 64 << 20  # bytes of one message that carries its arrays through a socket
+INLINE = 16 * 1024  # bytes; in the express lane a larger array lies in a slot, and the message says in which
+BLOB = b"\xc1"  # begins what stands in the lane for a message in a slot; no MessagePack begins so
 LONGEST_CAUSE = 16  # hops; a loop of nodes would otherwise grow it without end
 
 T = TypeVar("T")
@@ -48,6 +52,32 @@ class WireError(ValueError):
         self.reason = reason
 
 
+class Blob(msgspec.Struct, array_like=True, frozen=True):
+    """Where a whole message lies that is too long for the lane's ring; ``size`` in bytes."""
+
+    slot: int
+    generation: int
+    size: int
+
+    def encode(self) -> bytes:
+        return BLOB + msgspec.msgpack.encode(self)
+
+    @staticmethod
+    def decode(data: bytes) -> "Blob":
+        try:
+            blob = msgspec.msgpack.decode(data[len(BLOB) :], type=Blob)
+        except msgspec.MsgspecError as error:
+            raise WireError("malformed", str(error)) from None
+        if min(blob.slot, blob.generation, blob.size) < 0 or blob.size > LARGEST_ARRAYS:
+            raise WireError("malformed", "a message in no slot")
+        return blob
+
+
+def largest(kind: Any) -> int:
+    """How many bytes a message of a type may have."""
+    return LARGEST if isinstance(kind, type) and not arrays(kind) else LARGEST_ARRAYS
+
+
 def inline(array: Any) -> dict[str, Any]:
     """An array as it stands in a message."""
     if not isinstance(array, np.ndarray):
@@ -78,12 +108,19 @@ def from_inline(form: dict[str, Any]) -> np.ndarray[Any, Any]:
     """The array of a map of dtype, shape and data, read-only."""
     dtype, shape = plain_dtype(form.get("dtype")), plain_shape(form.get("shape"))
     data = form.get("data")
-    size = dtype.itemsize
-    for side in shape:
-        size *= side
-    if not isinstance(data, bytes) or len(data) != size:
+    if not isinstance(data, bytes) or len(data) != dtype.itemsize * prod(shape):
         raise WireError("malformed", "an array's bytes do not fill its shape")
     return np.frombuffer(data, dtype).reshape(shape)
+
+
+def handle(form: dict[str, Any]) -> tuple[int, int, np.dtype[Any], tuple[int, ...]]:
+    """The slot, generation, dtype and shape of an array that lies in the lane."""
+    slot, generation = form.get("slot"), form.get("generation")
+    if not (
+        type(slot) is int and type(generation) is int and 0 <= slot < 1 << 32 and 0 <= generation < 1 << 64
+    ):
+        raise WireError("malformed", "an array without data needs slot and generation")
+    return slot, generation, plain_dtype(form.get("dtype")), plain_shape(form.get("shape"))
 
 
 class Encoder:
@@ -104,12 +141,13 @@ class Decoder(Generic[T]):
 
     def __init__(self, kind: type[T], array: Callable[[dict[str, Any]], Any] = from_inline) -> None:
         self._kind = kind
+        self._largest = largest(kind)
         self._array = array
         self._decode = msgspec.msgpack.Decoder(Envelope[kind], dec_hook=self._hook).decode  # type: ignore[valid-type]
 
     def __call__(self, data: bytes) -> Envelope[T]:
-        if len(data) > LARGEST:
-            raise WireError("too large", f"{len(data)} bytes, at most {LARGEST}")
+        if len(data) > self._largest:
+            raise WireError("too large", f"{len(data)} bytes, at most {self._largest}")
         try:
             envelope: Envelope[T] = self._decode(data)
             if envelope.version != VERSION:

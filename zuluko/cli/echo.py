@@ -51,7 +51,7 @@ def _resolve(topic: str) -> tuple[str, str]:
 
 
 def _print(graph: str, topic: str, as_json: bool, count: int, wait: float) -> None:
-    from zuluko.bus.pubsub import Subscriber
+    from zuluko.bus.subscriber import Subscriber
 
     subscriber: Subscriber[Any] = Subscriber(graph, topic, Any)
     printed = lost = 0

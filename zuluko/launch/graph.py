@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zuluko.bus.message import Command, Message, arrays, topic_suffix
-from zuluko.bus.pubsub import QUEUE
+from zuluko.bus.streams import QUEUE
 from zuluko.launch.signature import Input, Signature
 
 
@@ -66,7 +66,6 @@ class Graph:
     file: str
     entries: dict[str, Entry]
     params: dict[str, Any]
-    watched: bool = False  # a view hears every topic, too
 
     @property
     def topics(self) -> tuple[Topic, ...]:
@@ -80,17 +79,6 @@ class Graph:
             for wire in entry.wires
             if wire.input.kind == "stream" and any(topic.node == node for topic in wire.topics)
         }
-
-    def hearers(self, topic: str) -> int:
-        """How many must hear a topic's first message: the view and those whose loop it drives. Who only asks
-        for the latest may come later."""
-        return self.watched + sum(
-            wire.input.kind == "stream"
-            and not wire.reliable
-            and any(heard.name == topic for heard in wire.topics)
-            for entry in self.entries.values()
-            for wire in entry.wires
-        )
 
     def command_wires(self) -> Iterator[tuple[Entry, Wire]]:
         """The reliable edges: the inputs that take commands."""

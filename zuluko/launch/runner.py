@@ -19,15 +19,17 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any, NoReturn
 
+from zuluko.bus import frames
 from zuluko.bus.commands import CommandReceiver, CommandSender
 from zuluko.bus.live import Edge, LiveLatest, LiveStream, Timer, Waker
-from zuluko.bus.message import Command, Message
-from zuluko.bus.pubsub import Publisher, Subscriber
+from zuluko.bus.message import Command, Message, arrays
+from zuluko.bus.poller import Poller
+from zuluko.bus.publisher import Publisher
+from zuluko.bus.subscriber import Subscriber
 from zuluko.bus.wire import Envelope, Hop
 from zuluko.launch.graph import Entry, Graph, Topic, Wire
 
 USER_MISTAKE = 78  # EX_CONFIG of sysexits.h: starting again would not help
-GATHER = 1.0  # s that a publisher waits at its start for those who will hear it
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 
 log = logging.getLogger("zuluko.launch")
@@ -94,6 +96,7 @@ class Node:
     def __init__(self, graph: Graph, entry: Entry, control: socket.socket) -> None:
         self._graph, self._entry = graph, entry
         self._waker = Waker()
+        self._poller = Poller(graph.name)
         self._inside = False
         self._edges: list[Edge] = []
         self._driver: LiveStream[Message] | None = None
@@ -125,13 +128,13 @@ class Node:
     def _open(self) -> None:
         for topic in self._entry.outputs:
             self._publishers[topic.kind] = Publisher(self._graph.name, topic.name, topic.kind)
+        frames.serve(next((p for kind, p in self._publishers.items() if arrays(kind)), None))
         for reader, wire in self._graph.command_wires():
             if any(topic.node == self._entry.name for topic in wire.topics):
                 self._senders.append(CommandSender(self._graph.name, reader.name, wire.input.name))
 
     def _loop(self) -> None:
         inputs = [self._input(wire) for wire in self._entry.wires]
-        self._gather()
         result = self._call(lambda: self._entry.function(*inputs, **self._entry.options))
         if not isinstance(result, Iterator):
             return
@@ -154,14 +157,6 @@ class Node:
         finally:
             self._inside = False
 
-    def _gather(self) -> None:
-        """Waits for those who will hear this node, so that its first message is not lost on them."""
-        deadline = time.monotonic() + GATHER
-        for publisher in self._publishers.values():
-            wanted = self._graph.hearers(publisher.topic)
-            while publisher.subscribers < wanted and time.monotonic() < deadline and not self._waker.stopped:
-                time.sleep(0.002)
-
     def _publish(self, message: Message) -> None:
         publisher = self._publishers.get(type(message))
         if publisher is None:
@@ -176,10 +171,10 @@ class Node:
 
     def _input(self, wire: Wire) -> Any:
         if wire.input.kind == "latests":
-            return {topic.name: LiveLatest(self._subscribe(topic, 1), self._driver) for topic in wire.topics}
+            return {topic.name: LiveLatest(self._latched(topic), self._driver) for topic in wire.topics}
         if wire.input.kind == "latest":
-            return LiveLatest(self._subscribe(wire.topics[0], 1), self._driver)
-        stream = LiveStream[Message](self._stream_edges(wire), self._waker, self._reporter.beat)
+            return LiveLatest(self._latched(wire.topics[0]), self._driver)
+        stream = LiveStream[Message](self._stream_edges(wire), self._waker, self._poller, self._reporter.beat)
         self._driver = self._driver or stream
         return stream
 
@@ -187,27 +182,34 @@ class Node:
         if wire.period is not None:
             return [Timer(wire.period)]
         if wire.reliable:
-            receiver = CommandReceiver(
-                self._graph.name,
-                self._entry.name,
-                wire.input.name,
-                wire.topics[0].kind,  # type: ignore[type-var]
+            kind: Any = wire.topics[0].kind
+            receiver: Edge = CommandReceiver(
+                self._graph.name, self._entry.name, wire.input.name, kind, poller=self._poller
             )
             self._edges.append(receiver)
             return [receiver]
-        return [self._subscribe(topic, topic.keep) for topic in wire.topics]
+        return [self._keep(self._subscriber(topic, keep=topic.keep)) for topic in wire.topics]
 
-    def _subscribe(self, topic: Topic, keep: int) -> Edge:
-        edge: Edge = Subscriber(self._graph.name, topic.name, topic.kind, keep=keep)
+    def _latched(self, topic: Topic) -> Edge:
+        return self._keep(self._subscriber(topic, keep=1, latched=True))
+
+    def _subscriber(self, topic: Topic, *, keep: int, latched: bool = False) -> Edge:
+        return Subscriber(
+            self._graph.name, topic.name, topic.kind, keep=keep, poller=self._poller, latched=latched
+        )
+
+    def _keep(self, edge: Edge) -> Edge:
         self._edges.append(edge)
         return edge
 
     def _stats(self) -> dict[str, Any]:
         """How many messages went out and came in, and how many were lost, by topic and cause."""
+        publishers = self._publishers.values()
         return {
-            "published": {publisher.topic: publisher.seq for publisher in self._publishers.values()},
+            "published": {publisher.topic: publisher.seq for publisher in publishers},
             "received": {edge.topic: edge.received for edge in self._edges},
             "lost": {edge.topic: dict(edge.lost) for edge in self._edges if edge.lost},
+            "dropped": {publisher.topic: dict(publisher.lost) for publisher in publishers if publisher.lost},
             "commands": {
                 sender.node: {"taken": sender.taken, "failed": sender.failed} for sender in self._senders
             },
@@ -220,3 +222,4 @@ class Node:
             edge.close()
         for publisher in self._publishers.values():
             publisher.close()
+        self._poller.close()

@@ -39,7 +39,6 @@ class Supervisor:
     def __init__(self, graph: Graph, watch: Watch | None = None) -> None:
         self._graph = graph
         self._watch = watch
-        graph.watched = watch is not None
         self._children = {name: Child(entry) for name, entry in graph.entries.items()}
         self._view = 0
         self._events = -1

@@ -6,7 +6,6 @@ has lost, and the summary says so.
 
 import json
 import os
-import select
 import signal
 import sys
 from collections.abc import Iterable
@@ -15,7 +14,8 @@ from typing import Any, Literal, Protocol
 
 from zuluko.bus import clock
 from zuluko.bus.message import Message
-from zuluko.bus.pubsub import Subscriber
+from zuluko.bus.poller import Poller
+from zuluko.bus.subscriber import Subscriber
 from zuluko.launch.graph import Graph
 from zuluko.launch.story import Event, Story
 
@@ -92,19 +92,19 @@ class Ears:
     def __init__(self, graph: Graph, events: int) -> None:
         self._events = events
         self._rest = b""
+        self._poller = Poller(graph.name)
         self._topics = [
-            Subscriber[Message](graph.name, topic.name, topic.kind, keep=256) for topic in graph.topics
+            Subscriber[Message](graph.name, topic.name, topic.kind, keep=256, poller=self._poller)
+            for topic in graph.topics
         ]
         os.set_blocking(events, False)
-        self._poll = select.poll()
-        for fd in (events, *(subscriber.fd for subscriber in self._topics)):
-            self._poll.register(fd, select.POLLIN)
+        self._poller.watch(events)
 
     def listen(self, story: Story) -> bool:
         """Takes in what comes within one refresh; False when the supervisor has no more to say."""
         until = clock.now() + REFRESH * 1_000_000
         while (left := (until - clock.now()) // 1_000_000) > 0:
-            self._poll.poll(left)
+            self._poller.wait(left / 1000)
             for subscriber in self._topics:
                 while (envelope := subscriber.receive()) is not None:
                     story.hear(subscriber.topic, envelope, clock.now())
@@ -125,6 +125,7 @@ class Ears:
     def close(self) -> None:
         for subscriber in self._topics:
             subscriber.close()
+        self._poller.close()
 
 
 class Plain:

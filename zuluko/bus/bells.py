@@ -1,0 +1,76 @@
+"""The publisher's end of its readers' bells: rings them, and notices readers that have died."""
+
+import os
+import stat
+import time
+from contextlib import suppress
+
+from zuluko.bus.lane import NO_BELL
+from zuluko.bus.lane_writer import Writer
+from zuluko.bus.poller import bell_path
+
+ROUND = 1.0  # s between two looks for readers that died
+
+
+class Bells:
+    """Rings whoever reads a lane. ``count`` is how many wait to be rung."""
+
+    def __init__(self, graph: str, writer: Writer) -> None:
+        self._graph, self._writer = graph, writer
+        self._words: dict[int, int] = {}
+        self._ropes: dict[int, int] = {}
+        self._next_round = 0.0
+
+    @property
+    def count(self) -> int:
+        self._look()
+        return len(self._ropes)
+
+    def ring(self) -> None:
+        self._look()
+        for cell, rope in list(self._ropes.items()):
+            try:
+                os.write(rope, b"!")
+            except BlockingIOError:
+                pass  # it has been rung often enough
+            except OSError:
+                self._bury(cell)
+        if self._words and (now := time.monotonic()) >= self._next_round:
+            self._next_round = now + ROUND
+            for cell in list(self._words):
+                self._bury(cell)
+
+    def _look(self) -> None:
+        words = self._writer.bells()
+        for cell, word in enumerate(words or ()):
+            if word != self._words.get(cell, 0):
+                self._hang(cell, word)
+
+    def _hang(self, cell: int, word: int) -> None:
+        """Takes up the bell of a cell's new reader, in place of the old one's."""
+        if (rope := self._ropes.pop(cell, -1)) >= 0:
+            os.close(rope)
+        if before := self._words.pop(cell, 0):
+            with suppress(OSError):  # the reader has removed it itself, unless it died
+                if before != NO_BELL:
+                    bell_path(self._graph, before).unlink()
+        if word:
+            self._words[cell] = word
+        if word and word < NO_BELL:
+            with suppress(OSError):  # it died, or is no pipe: nobody to ring
+                rope = os.open(
+                    bell_path(self._graph, word), os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+                )
+                if stat.S_ISFIFO(os.fstat(rope).st_mode):
+                    self._ropes[cell] = rope
+                else:
+                    os.close(rope)
+
+    def _bury(self, cell: int) -> None:
+        if self._writer.reclaim(cell):
+            self._hang(cell, 0)
+
+    def close(self) -> None:
+        for rope in self._ropes.values():
+            os.close(rope)
+        self._ropes.clear()

@@ -1,0 +1,154 @@
+"""A subscriber's side of the express lane; ``zuluko.bus.lane`` says what each step is for."""
+
+import fcntl
+import mmap
+import os
+import struct
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from zuluko.bus import lane
+from zuluko.bus.wire import WireError
+
+
+class Lease:
+    """Keeps one slot from being written while an array lies on it; numpy holds it as the array's base."""
+
+    __slots__ = ("__array_interface__", "_cell", "_word")
+
+    def __init__(self, cell: "Reader", word: int, interface: dict[str, Any]) -> None:
+        self._cell, self._word = cell, word
+        self.__array_interface__ = interface
+
+    def __del__(self) -> None:
+        self._cell.give_back(self._word)
+
+
+class Reader:
+    """Attached to one writer's memfd; raises LaneError where that is no lane, or has no cell free.
+
+    ``bell`` is what the writer rings, see ``zuluko.bus.poller``.
+    """
+
+    def __init__(self, pid: int, fd: int, identity: int, bell: int = lane.NO_BELL) -> None:
+        self.fd = -1
+        self.next = 0
+        self._closing = False
+        try:
+            self.fd = os.open(f"/proc/{pid}/fd/{fd}", os.O_RDWR | os.O_CLOEXEC)
+            self._map(identity)
+            self._cell = self._claim()
+        except (OSError, ValueError) as error:
+            if self.fd >= 0:
+                os.close(self.fd)
+            kind = lane.GoneError if isinstance(error, FileNotFoundError) else lane.LaneError
+            raise kind(f"no express lane: {error}") from None
+        self._free = list(range(lane.LEASES))
+        self._words[lane.BELLS + self._cell] = bell
+
+    def _map(self, identity: int) -> None:
+        """Maps what was opened if it is ours, sealed, and as large as its header says."""
+        status = os.fstat(self.fd)
+        seals = fcntl.fcntl(self.fd, fcntl.F_GET_SEALS)
+        if not seals & fcntl.F_SEAL_SHRINK or status.st_uid != os.getuid():
+            raise lane.LaneError("the descriptor is not a sealed memfd of this user")
+        if not 64 <= status.st_size <= lane.LARGEST_FILE:
+            raise lane.LaneError(f"{status.st_size} bytes are no lane")
+        header = struct.unpack("<8Q", os.pread(self.fd, 64, 0))
+        magic, version, have, slot, slots, ring, length, cells = header
+        if (magic, version, cells) != (lane.MAGIC, lane.VERSION, lane.CELLS):
+            raise lane.LaneError("the memory is not a lane of this version")
+        if have != identity:
+            raise lane.LaneError("the lane is of another publisher")
+        start = lane.ring_start(length)
+        frames = lane.pages(start + ring)
+        sane = slot % lane.PAGE == 0 and ring % 8 == 0 and ring >= 4096 and 0 < length <= 1 << 20
+        if not (sane and 0 < slots <= lane.MOST_SLOTS and frames + slots * slot == status.st_size):
+            raise lane.LaneError("the lane's sizes do not fit")
+        self._memory = mmap.mmap(self.fd, frames)
+        self._pictures = mmap.mmap(self.fd, slots * slot, prot=mmap.PROT_READ, offset=frames)
+        self._words = memoryview(self._memory).cast("Q")
+        self._ring = memoryview(self._memory)[start : start + ring]
+        self._address = int(np.frombuffer(self._pictures, np.uint8, 1).__array_interface__["data"][0])
+        self._slot, self._slots, self._ring_size, self._length = slot, slots, ring, length
+
+    def _claim(self) -> int:
+        for cell in range(lane.CELLS):
+            if lane.lock(self.fd, cell, fcntl.F_WRLCK):
+                for word in range(lane.LEASES):
+                    self._words[lane.LEASE_WORDS + cell * lane.LEASES + word] = 0
+                return cell
+        raise lane.LaneError(f"the topic has {lane.CELLS} subscribers already")
+
+    @property
+    def head(self) -> int:
+        return self._words[lane.HEAD]
+
+    @property
+    def closed(self) -> bool:
+        return bool(self._words[lane.CLOSED])
+
+    def read(self, number: int) -> bytes | None:
+        """A copy of the message with that number, below ``head``; None when it has been overtaken."""
+        start = self._words[lane.INDEX + number % self._length]
+        place = start % self._ring_size
+        if place + 16 > self._ring_size:
+            return None
+        seq, size = lane.ENTRY.unpack_from(self._ring, place)
+        if size > self._ring_size - place - 16:
+            return None
+        data = bytes(self._ring[place + 16 : place + 16 + size])
+        if seq != number or self._words[lane.RESERVED] - start > self._ring_size:
+            return None
+        return data
+
+    def view(
+        self, slot: int, generation: int, dtype: np.dtype[Any], shape: tuple[int, ...]
+    ) -> np.ndarray[Any, Any]:
+        """The frame in a slot, read-only and without a copy; it stays as it is until its last view is gone.
+
+        With all leases of this reader in use, the frame is copied. Raises WireError("overtaken") when the
+        slot holds another frame by now, WireError("malformed") for a slot that is not there or too small.
+        """
+        size = dtype.itemsize * prod(shape)
+        if not 0 <= slot < self._slots or size > self._slot:
+            raise WireError("malformed", f"slot {slot} of {self._slots} cannot hold {shape}")
+        word = self._free.pop()
+        self._words[self._lease(word)] = slot + 1
+        if self._words[lane.GENERATIONS + slot] != generation or generation % 2:
+            self.give_back(word)
+            raise WireError("overtaken", "the slot holds another frame by now")
+        data = (self._address + slot * self._slot, True)
+        view = np.asarray(
+            Lease(self, word, {"version": 3, "typestr": dtype.str, "shape": shape, "data": data})
+        )
+        if self._free:
+            return view
+        copy = view.copy()  # the last word is for passing: somebody holds all the others
+        copy.flags.writeable = False
+        return copy
+
+    def _lease(self, word: int) -> int:
+        return lane.LEASE_WORDS + self._cell * lane.LEASES + word
+
+    def give_back(self, word: int) -> None:
+        self._words[self._lease(word)] = 0
+        self._free.append(word)
+        if self._closing:
+            self._leave()
+
+    def close(self) -> None:
+        """Leaves the cell, once the last view is gone."""
+        if not self._closing:
+            self._closing = True
+            self._words[lane.BELLS + self._cell] = lane.NO_BELL
+            self._leave()
+
+    def _leave(self) -> None:
+        if len(self._free) == lane.LEASES and self.fd >= 0:
+            self._words[lane.BELLS + self._cell] = 0
+            lane.lock(self.fd, self._cell, fcntl.F_UNLCK)  # closing would not do: the mapping holds the file
+            os.close(self.fd)
+            self.fd = -1

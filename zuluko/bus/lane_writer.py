@@ -1,0 +1,178 @@
+"""The publisher's side of the express lane; ``zuluko.bus.lane`` says what each step is for."""
+
+import fcntl
+import mmap
+import os
+import secrets
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from zuluko.bus import lane, membarrier
+from zuluko.bus.wire import WireError
+
+
+class Hold:
+    """Keeps a slot for the array that the node fills; numpy holds it as the array's base."""
+
+    __slots__ = ("__array_interface__", "_slot", "_writer")
+
+    def __init__(self, writer: "Writer", slot: int, interface: dict[str, Any]) -> None:
+        self._writer, self._slot = writer, slot
+        self.__array_interface__ = interface
+
+    def __del__(self) -> None:
+        self._writer.let_go(self._slot)
+
+
+class Writer:
+    """The publisher's side. ``fd`` and ``id`` are what a reader needs to find it."""
+
+    def __init__(self, name: str, *, slots: int = lane.SLOTS, slot: int = lane.SLOT) -> None:
+        start = lane.ring_start(lane.INDEX_LENGTH)
+        self._slots_start = lane.pages(start + lane.RING)
+        self._slots, self._slot = slots, lane.pages(slot)
+        size = self._slots_start + slots * self._slot
+        self.fd = os.memfd_create(f"zuluko-{name}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.ftruncate(self.fd, size)
+        fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, lane.SEALS)
+        self._memory = mmap.mmap(self.fd, size)
+        self._bytes = memoryview(self._memory)
+        self._words = self._bytes[: self._slots_start].cast("Q")
+        self._ring = self._bytes[start : start + lane.RING]
+        self._frames = np.frombuffer(self._memory, np.uint8, offset=self._slots_start)
+        self._address = int(self._frames.__array_interface__["data"][0])
+        self.id = secrets.randbits(62) + 1
+        self.head = 0
+        self._position = 0
+        self._order: list[int] = []  # slots that have been used, the longest unused first
+        self._held: set[int] = set()  # slots that the node fills, or keeps
+        self._bells = bytes(8 * lane.CELLS)
+        for place, word in enumerate(
+            (lane.MAGIC, lane.VERSION, self.id, self._slot, slots, lane.RING, lane.INDEX_LENGTH, lane.CELLS)
+        ):
+            self._words[place] = word
+
+    @property
+    def largest(self) -> int:
+        """Bytes that a message in the ring may have; a longer one takes a slot."""
+        return lane.RING // 4
+
+    def bells(self) -> list[int] | None:
+        """The readers' bells by cell, when they have changed since the last call; else None."""
+        now = bytes(self._bytes[8 * lane.BELLS : 8 * (lane.BELLS + lane.CELLS)])
+        if now == self._bells:
+            return None
+        self._bells = now
+        return list(memoryview(now).cast("Q"))
+
+    def put(self, data: bytes) -> None:
+        """Commits a message of at most ``largest`` bytes."""
+        size = 16 + len(data)
+        size += -size % 8
+        place = self._position % lane.RING
+        if place + size > lane.RING:
+            self._position += lane.RING - place
+            place = 0
+        start, self._position = self._position, self._position + size
+        self._words[lane.RESERVED] = self._position
+        membarrier.order()
+        lane.ENTRY.pack_into(self._ring, place, self.head, len(data))
+        self._ring[place + 16 : place + 16 + len(data)] = data
+        self._words[lane.INDEX + self.head % lane.INDEX_LENGTH] = start
+        membarrier.order()
+        self.head += 1
+        self._words[lane.HEAD] = self.head
+
+    def take(self, size: int) -> int | None:
+        """A slot for a frame of so many bytes, its generation odd; None when all are leased.
+
+        Raises WireError("too large") for a frame that no slot holds.
+        """
+        if size > self._slot:
+            raise WireError("too large", f"an array of {size} bytes, a slot holds {self._slot}")
+        used = [slot for slot in self._order if slot not in self._held]
+        fresh = [slot for slot in range(self._slots) if slot not in self._order and slot not in self._held]
+        few = len(self._order) < min(lane.KEPT, self._slots)
+        for slot in [*fresh[:1], *used] if few else [*used, *fresh]:
+            if self._close(slot):
+                if slot in self._order:
+                    self._order.remove(slot)
+                self._held.add(slot)
+                return slot
+        return None
+
+    def _close(self, slot: int) -> bool:
+        """Makes a slot unreadable, unless a reader holds it."""
+        if self._leased(slot):
+            return False
+        before = self._words[lane.GENERATIONS + slot]
+        self._words[lane.GENERATIONS + slot] = before | 1
+        membarrier.barrier()
+        if self._leased(slot):
+            self._words[lane.GENERATIONS + slot] = before
+            return False
+        return True
+
+    def _leased(self, slot: int) -> bool:
+        return (
+            slot + 1 in self._words[lane.LEASE_WORDS : lane.LEASE_WORDS + lane.CELLS * lane.LEASES].tolist()
+        )
+
+    def room(self, slot: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+        """A taken slot's memory as an array, to be filled."""
+        start = slot * self._slot
+        return self._frames[start : start + dtype.itemsize * prod(shape)].view(dtype).reshape(shape)
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any] | None:
+        """An array in a slot of its own, for the node to fill; None when all are leased."""
+        slot = self.take(dtype.itemsize * prod(shape))
+        if slot is None:
+            return None
+        data = (self._address + slot * self._slot, False)
+        return np.asarray(
+            Hold(self, slot, {"version": 3, "typestr": dtype.str, "shape": shape, "data": data})
+        )
+
+    def slot_of(self, array: np.ndarray[Any, Any]) -> int | None:
+        """The held slot at whose start the array lies, whole and in C order; None for any other array."""
+        offset = int(array.__array_interface__["data"][0]) - self._address
+        slot, rest = divmod(offset, self._slot)
+        held = rest == 0 and slot in self._held and array.nbytes <= self._slot
+        return slot if held and array.flags.c_contiguous else None
+
+    def open(self, slot: int) -> int:
+        """Makes a filled slot readable, if it is not so already; the generation for its handle."""
+        before = self._words[lane.GENERATIONS + slot]
+        if not before & 1:
+            return before
+        generation = before + 1
+        membarrier.order()
+        self._words[lane.GENERATIONS + slot] = generation
+        self._order.append(slot)
+        return generation
+
+    def let_go(self, slot: int) -> None:
+        """The node does not hold the slot any longer: it may be used again."""
+        self._held.discard(slot)
+        if slot not in self._order:
+            self._order.insert(0, slot)
+
+    def reclaim(self, cell: int) -> bool:
+        """Clears the cell of a reader that has died; false while it lives."""
+        if not lane.lock(self.fd, cell, fcntl.F_WRLCK):
+            return False
+        for word in range(lane.LEASES):
+            self._words[lane.LEASE_WORDS + cell * lane.LEASES + word] = 0
+        self._words[lane.BELLS + cell] = 0
+        lane.lock(self.fd, cell, fcntl.F_UNLCK)
+        return True
+
+    def finish(self) -> None:
+        """Tells the readers that no more will come."""
+        self._words[lane.CLOSED] = 1
+
+    def close(self) -> None:
+        """Lets nobody else in; the memory goes with its last user."""
+        os.close(self.fd)

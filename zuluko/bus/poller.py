@@ -1,0 +1,77 @@
+"""Where a node waits: on its bell, on news of publishers that come, and on whatever else has a descriptor.
+
+The bell is a named pipe in the graph's directory. Its name is a random number; a reader writes the number
+into its cell of a lane, and the lane's writer opens the pipe and writes a byte for each message. A byte more
+or less says nothing: who is woken looks at all that it hears.
+"""
+
+import ctypes
+import os
+import secrets
+import select
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from zuluko.bus.topics import graph_dir
+
+_IN_CREATE, _IN_MOVED_TO = 0x100, 0x80
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def bell_path(graph: str, bell: int) -> Path:
+    return graph_dir(graph) / f".bell-{bell:016x}"
+
+
+class Poller:
+    """One place to wait. ``news`` grows whenever a file appears in the graph's directory: the moment for
+    those who miss a publisher to look again."""
+
+    def __init__(self, graph: str) -> None:
+        self.bell = secrets.randbits(62) + 1
+        self.news = 0
+        self._path = bell_path(graph, self.bell)
+        os.mkfifo(self._path, 0o600)
+        self._pipe = os.open(self._path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._inotify = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        _libc.inotify_add_watch(self._inotify, os.fsencode(self._path.parent), _IN_CREATE | _IN_MOVED_TO)
+        self._epoll = select.epoll()
+        self._wakes: dict[int, Callable[[], None] | None] = {}
+        self.watch(self._pipe, self._answer)
+        if self._inotify >= 0:
+            self.watch(self._inotify, self.look)
+
+    def look(self) -> None:
+        """Takes in news without waiting, and without answering the bell."""
+        if self._inotify >= 0:
+            with suppress(BlockingIOError):
+                os.read(self._inotify, 4096)
+                self.news += 1
+
+    def _answer(self) -> None:
+        with suppress(BlockingIOError):
+            os.read(self._pipe, 4096)
+
+    def watch(self, fd: int, wake: Callable[[], None] | None = None) -> None:
+        """Wakes whoever waits when ``fd`` becomes readable, and calls ``wake`` before."""
+        self._wakes[fd] = wake
+        self._epoll.register(fd, select.EPOLLIN)
+
+    def forget(self, fd: int) -> None:
+        if self._wakes.pop(fd, self) is not self:
+            with suppress(OSError):
+                self._epoll.unregister(fd)
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Waits until something is readable, or for ``timeout`` seconds."""
+        for fd, _ in self._epoll.poll(timeout):
+            wake = self._wakes.get(fd)
+            if wake:
+                wake()
+
+    def close(self) -> None:
+        self._epoll.close()
+        for fd in (self._pipe, self._inotify):
+            if fd >= 0:
+                os.close(fd)
+        self._path.unlink(missing_ok=True)

@@ -1,0 +1,130 @@
+"""Publishing: a message goes into the express lane, and over nng to whoever is connected there."""
+
+import logging
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pynng
+
+from zuluko.bus import clock, membarrier
+from zuluko.bus.bells import Bells
+from zuluko.bus.lane_writer import Writer
+from zuluko.bus.message import Message, check_arrays
+from zuluko.bus.streams import QUEUE
+from zuluko.bus.topics import Lane, address, announce, announcement_file, socket_path
+from zuluko.bus.wire import INLINE, Blob, Encoder, Envelope, Hop, WireError, inline, largest
+
+log = logging.getLogger("zuluko.bus")
+
+
+class NoSlotError(Exception):
+    """All slots of a lane are leased."""
+
+
+class Publisher:
+    """The one that may publish a topic. ``send`` never waits: a slow subscriber loses, and knows it.
+
+    ``lost`` counts what did not leave: "ring full" when readers hold all slots.
+    """
+
+    def __init__(self, graph: str, topic: str, kind: type[Message], *, queue: int = QUEUE) -> None:
+        self.topic = topic
+        self.seq = 0
+        self.lost: Counter[str] = Counter()
+        self._path = socket_path(graph, topic)
+        self._largest = largest(kind)
+        self._lane = Writer(topic) if membarrier.available() else None
+        self._bells = Bells(graph, self._lane) if self._lane else None
+        self._encode = Encoder(self._handle if self._lane else inline)
+        self._encode_inline = Encoder(inline)
+        self._by_handle = False
+        self._path.unlink(missing_ok=True)  # of a publisher that was killed
+        announce(graph, topic, kind, Lane(self._lane.fd, self._lane.id) if self._lane else None)
+        self._socket = pynng.Pub0(send_buffer_size=queue)
+        self._socket.listen(address(graph, topic))
+        self._path.chmod(0o600)
+        if not self._lane:
+            log.warning("no membarrier(2) here: %s is copied through sockets", topic)
+
+    @property
+    def subscribers(self) -> int:
+        """How many are connected now and wait for messages."""
+        return len(self._socket.pipes) + (self._bells.count if self._bells else 0)
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any] | None:
+        """An array in a free slot, to be filled and published without a copy; None when there is none."""
+        return self._lane.empty(shape, dtype) if self._lane else None
+
+    def send(self, message: Message, cause: tuple[Hop, ...] = ()) -> Envelope[Message]:
+        """Publishes; raises MessageError for an array that is not what its type says."""
+        check_arrays(message)
+        envelope = Envelope(1, self.seq, clock.now(), cause, message)
+        self._by_handle = False
+        data = b""
+        if self._lane:
+            data = self._send_lane(envelope)
+        if len(self._socket.pipes):
+            if self._by_handle or not data:
+                data = self._encode_inline(message, seq=self.seq, sent=envelope.sent, cause=cause)
+            self._check(len(data))
+            self._socket.send(data)
+        self.seq += 1
+        return envelope
+
+    def _send_lane(self, envelope: Envelope[Message]) -> bytes:
+        """Puts a message into the lane; what it put, or nothing when there was no room for its arrays."""
+        assert self._lane
+        assert self._bells
+        try:
+            data = self._encode(envelope.body, seq=envelope.seq, sent=envelope.sent, cause=envelope.cause)
+            self._check(len(data))
+            self._lane.put(data if len(data) <= self._lane.largest else self._blob(data))
+        except NoSlotError:
+            self.lost["ring full"] += 1
+            self._lane.put(data := b"")
+        self._bells.ring()
+        return data
+
+    def _check(self, size: int) -> None:
+        if size > self._largest:
+            raise WireError(
+                "too large", f"a message on {self.topic} has {size} bytes, at most {self._largest}"
+            )
+
+    def _handle(self, array: Any) -> Any:
+        """How an array stands in the lane: small ones inline, large ones by their slot."""
+        if getattr(array, "nbytes", 0) <= INLINE:
+            return inline(array)
+        self._by_handle = True
+        slot, generation = self._place(array)
+        return {"dtype": array.dtype.str, "shape": array.shape, "slot": slot, "generation": generation}
+
+    def _place(self, array: np.ndarray[Any, Any]) -> tuple[int, int]:
+        """The array's slot and generation: its own, where it was made with ``empty``, else that of a copy."""
+        assert self._lane
+        if (own := self._lane.slot_of(array)) is not None:
+            array.flags.writeable = False
+            return own, self._lane.open(own)
+        slot = self._lane.take(array.nbytes)
+        if slot is None:
+            raise NoSlotError
+        np.copyto(self._lane.room(slot, array.dtype, array.shape), array)
+        generation = self._lane.open(slot)
+        self._lane.let_go(slot)
+        return slot, generation
+
+    def _blob(self, data: bytes) -> bytes:
+        """A message too long for the ring lies in a slot as well."""
+        slot, generation = self._place(np.frombuffer(data, np.uint8))
+        return Blob(slot, generation, len(data)).encode()
+
+    def close(self) -> None:
+        announcement_file(self._path).unlink(missing_ok=True)
+        self._path.unlink(missing_ok=True)
+        if self._lane and self._bells:
+            self._lane.finish()
+            self._bells.ring()
+            self._bells.close()
+            self._lane.close()
+        self._socket.close()

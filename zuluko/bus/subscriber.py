@@ -1,0 +1,215 @@
+"""Subscribing: from the express lane where the publisher has one, else over nng.
+
+What is lost is counted with its cause: ``overrun`` (more came than the edge keeps), ``overtaken`` (a slot or
+the ring was used again before it was read), ``ring full`` (the publisher had no slot free), ``malformed``,
+``wrong type``, ``version`` and ``too large``.
+"""
+
+import logging
+import os
+import time
+from collections import Counter
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import pynng
+
+from zuluko.bus import clock, membarrier
+from zuluko.bus.lane import NO_BELL, GoneError, LaneError
+from zuluko.bus.lane_reader import Reader
+from zuluko.bus.poller import Poller
+from zuluko.bus.streams import QUEUE
+from zuluko.bus.topics import Announcement, address, announcement, socket_path
+from zuluko.bus.wire import BLOB, Blob, Decoder, Envelope, WireError, from_inline, handle, largest
+
+M = TypeVar("M")
+
+log = logging.getLogger("zuluko.bus")
+
+
+class Subscriber(Generic[M]):
+    """One edge: ``receive`` gives what has come, oldest first, or None; it never waits.
+
+    ``keep`` is how many messages wait for a busy reader: 1 for an edge of which only the latest counts.
+    ``poller`` is woken when a message waits; ``latched`` asks for no wake, and takes a message that was there
+    before. ``Any`` for a kind gives bodies as plain maps.
+    """
+
+    def __init__(
+        self,
+        graph: str,
+        topic: str,
+        kind: type[M],
+        *,
+        keep: int = QUEUE,
+        poller: Poller | None = None,
+        latched: bool = False,
+    ) -> None:
+        self.topic = topic
+        self.received = 0
+        self.lost: Counter[str] = Counter()
+        self._graph, self._keep, self._latched = graph, keep, latched
+        self._poller = poller or Poller(graph)
+        self._own_poller = poller is None
+        self._largest = largest(kind)
+        self._decode = Decoder(kind, self._array)
+        self._since = 0 if latched else clock.now()
+        self._reader: Reader | None = None
+        self._pidfd = -1
+        self._gone = False
+        self._socket: Any = None
+        self._refused = 0  # the id of a lane that could not be joined
+        self._expected: int | None = None
+        self._news = -1
+        self._look_for_publisher()
+
+    @property
+    def connected(self) -> bool:
+        self._look_for_publisher()
+        return self._reader is not None or (self._socket is not None and len(self._socket.pipes) > 0)
+
+    def receive(self) -> Envelope[M] | None:
+        if self._reader and (envelope := self._from_lane(self._reader)) is not None:
+            return envelope
+        self._look_for_publisher()
+        if self._reader:
+            return self._from_lane(self._reader)
+        return self._from_socket() if self._socket else None
+
+    def wait(self, timeout: float | None = None) -> Envelope[M] | None:
+        """The next message, or None after ``timeout`` seconds without one."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while (envelope := self.receive()) is None:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return None
+            self._poller.wait(left)
+        return envelope
+
+    def _from_lane(self, reader: Reader) -> Envelope[M] | None:
+        while (head := reader.head) > reader.next:
+            if (late := head - reader.next - self._keep) > 0:
+                reader.next += late
+                self.lost["overrun"] += late
+            data = reader.read(reader.next)
+            reader.next += 1
+            if data is None:
+                self.lost["overtaken"] += 1
+            elif not data:
+                self.lost["ring full"] += 1
+            elif (envelope := self._open(data)) is not None and envelope.sent >= self._since:
+                self.received += 1
+                return envelope
+        return None
+
+    def _open(self, data: bytes) -> Envelope[M] | None:
+        try:
+            if data.startswith(BLOB) and self._reader:
+                blob = Blob.decode(data)
+                data = self._reader.view(
+                    blob.slot, blob.generation, np.dtype(np.uint8), (blob.size,)
+                ).tobytes()
+            return self._decode(data)
+        except WireError as error:
+            self.lost[error.reason] += 1
+            return None
+
+    def _from_socket(self) -> Envelope[M] | None:
+        while True:
+            try:
+                data = bytes(self._socket.recv(block=False))
+            except pynng.TryAgain:
+                return None
+            if (envelope := self._open(data)) is not None:
+                if self._expected is not None and envelope.seq > self._expected:
+                    self.lost["overrun"] += envelope.seq - self._expected
+                self._expected = envelope.seq + 1
+                self.received += 1
+                return envelope
+
+    def _array(self, form: dict[str, Any]) -> np.ndarray[Any, Any]:
+        if "data" in form or self._reader is None:
+            return from_inline(form)
+        return self._reader.view(*handle(form))
+
+    def _look_for_publisher(self) -> None:
+        """Leaves a publisher that has gone, and joins the one of which there is news.
+
+        A socket that nobody announces is a foreign publisher's.
+        """
+        if self._reader:
+            if self._reader.next < self._reader.head or not (self._gone or self._reader.closed):
+                return
+            self._leave_lane()
+        self._poller.look()
+        if self._news == self._poller.news:
+            return
+        self._news = self._poller.news
+        told = announcement(self._graph, self.topic)
+        if told and told.lane and told.lane.id != self._refused and membarrier.available():
+            self._join_lane(told)
+        elif socket_path(self._graph, self.topic).is_socket():
+            self._join_socket()
+
+    def _join_lane(self, told: Announcement) -> None:
+        assert told.lane
+        try:
+            self._pidfd = os.pidfd_open(told.pid)
+        except OSError:
+            return  # that publisher has died; the next one will be news
+        bell = NO_BELL if self._latched else self._poller.bell
+        try:
+            self._reader = Reader(told.pid, told.lane.fd, told.lane.id, bell)
+        except GoneError:
+            os.close(self._pidfd)
+            return
+        except LaneError as error:
+            os.close(self._pidfd)
+            self._refused = told.lane.id
+            log.warning("%s is copied through a socket: %s", self.topic, error)
+            self._join_socket()
+            return
+        if self._socket:
+            self._leave_socket()
+        self._gone = False
+        self._reader.next = max(0, self._reader.head - self._keep)
+        self._poller.watch(self._pidfd, self._on_death)
+
+    def _on_death(self) -> None:
+        self._gone = True
+        self._poller.forget(self._pidfd)
+
+    def _leave_lane(self) -> None:
+        assert self._reader
+        self._poller.forget(self._pidfd)
+        os.close(self._pidfd)
+        self._reader.close()
+        self._reader = None
+        self._news = -1
+
+    def _join_socket(self) -> None:
+        if self._socket:
+            return
+        self._socket = pynng.Sub0(
+            recv_buffer_size=self._keep,
+            recv_max_size=self._largest,
+            reconnect_time_min=20,
+            reconnect_time_max=200,
+        )
+        self._socket.subscribe(b"")
+        self._socket.dial(address(self._graph, self.topic), block=False)
+        self._poller.watch(self._socket.recv_fd)
+
+    def _leave_socket(self) -> None:
+        self._poller.forget(self._socket.recv_fd)
+        self._socket.close()
+        self._socket = None
+        self._expected = None
+
+    def close(self) -> None:
+        if self._reader:
+            self._leave_lane()
+        if self._socket:
+            self._leave_socket()
+        if self._own_poller:
+            self._poller.close()
