@@ -115,3 +115,54 @@ def positional(counts: list[Count]) -> Iterator[Count]:
 
 def unannotated(counts: Stream[Count]):
     yield from counts
+
+
+def mixed(things: Stream[Count | Move]) -> None:
+    for _ in things:
+        pass
+
+
+def asking(last: Latest[Count]) -> Iterator[Status]:
+    """Only asks, and so has a rhythm of its own."""
+    while True:
+        yield Status(text=str(last.value.n if last.value else None))
+        time.sleep(0.02)
+
+
+def backwards(last: Latest[Count], ticks: Stream[Tick]) -> Iterator[Status]:
+    for tick in ticks:
+        if last.value:
+            yield Status(stamp=tick.stamp, text=f"{last.age:.2f}")
+
+
+def hanging(counts: Stream[Count]) -> Iterator[Status]:
+    for message in counts:
+        print("hangs", flush=True)
+        while message:
+            time.sleep(0.1)
+        yield Status()
+
+
+def misspelt(counts: Stream[Count]) -> Iterator[Move]:
+    for message in counts:
+        yield Move(id=f"m{message.n}", to="whels")
+
+
+def wrongly(counts: Stream[Count]) -> Iterator[Status]:
+    for message in counts:
+        yield Status(text=message.n)  # type: ignore[arg-type]
+
+
+def pouring() -> Iterator[Count]:
+    yield Count(n=1)
+    while True:
+        print("\x1b[31mmuch to say" * 10)
+
+
+def spawning() -> Iterator[Count]:
+    import subprocess
+
+    child = subprocess.Popen(["sleep", "1000"])
+    while True:
+        yield Count(n=child.pid)
+        time.sleep(0.02)

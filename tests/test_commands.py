@@ -10,7 +10,7 @@ import pynng
 import pytest
 
 from tests.waiting import until
-from zuluko.bus import topics
+from zuluko.bus import clock, commands, topics
 from zuluko.bus.commands import CommandReceiver, CommandSender
 from zuluko.bus.wire import Encoder, Envelope
 from zuluko.messages import Faces, LockCommand
@@ -35,7 +35,7 @@ def ends():
 
 
 def command(name):
-    return Envelope(1, 0, 0, (), LockCommand(id=name, open_for=3.0, stamp=5))
+    return Envelope(1, 0, clock.now(), (), LockCommand(id=name, open_for=3.0, stamp=5))
 
 
 def receiver():
@@ -73,7 +73,7 @@ def test_a_receiver_that_comes_late_gets_it_once(ends):
 
 def test_a_repetition_is_acknowledged_and_not_executed_twice(ends, run_dir):
     taking = ends(receiver())
-    data = Encoder()(LockCommand(id="a"), seq=0, sent=0)
+    data = Encoder()(LockCommand(id="a"), seq=0, sent=clock.now())
     with pynng.Req0(dial=f"ipc://{run_dir}/door/lock.commands.commands", recv_timeout=5000) as foreign:
         foreign.send(data)
         assert until(taking.receive).body.id == "a"
@@ -100,6 +100,40 @@ def test_commands_keep_their_order(ends):
     got = []
     until(lambda: got.extend(iter(taking.receive, None)) or len(got) == 20)
     assert [e.body.id for e in got] == [f"c{number}" for number in range(20)]
+
+
+def test_a_command_is_never_executed_after_its_time(ends, caplog):
+    sending = ends(sender(deadline=0.2))
+    for name in "abc":
+        sending.send(command(name))
+    until(lambda: sending.failed == 3)
+    taking = ends(receiver())
+    sending.send(command("d"))
+    assert until(taking.receive).body.id == "d"
+    old = Envelope(1, 0, clock.now() - 3_000_000_000, (), LockCommand(id="old"))
+    sending.send(old)
+    until(lambda: taking.receive() is None and taking.lost["too late"])
+    until(lambda: "old did not reach lock: refused: it was sent 3.0 s ago, at most 2 s" in caplog.text)
+
+
+def test_more_commands_than_may_wait_are_told(ends, caplog):
+    sending = ends(sender(deadline=30))
+    for number in range(commands.MOST_WAITING + 2):
+        sending.send(command(f"c{number}"))
+    assert "256 commands wait already" in caplog.text
+
+
+def test_an_answer_that_cannot_be_read_is_a_failure_and_the_next_command_goes_out(ends, run_dir, caplog):
+    with pynng.Rep0(listen=f"ipc://{run_dir}/door/lock.commands.commands", recv_timeout=5000) as foreign:
+        sending = ends(sender())
+        for name in "ab":
+            sending.send(command(name))
+        foreign.recv()
+        foreign.send(b"\x92\x01\xa1\xff")
+        foreign.recv()
+        foreign.send(msgpack.packb([1, "taken"]))
+        until(lambda: (sending.failed, sending.taken) == (1, 1))
+    assert "command a did not reach lock: the answer cannot be read" in caplog.text
 
 
 def test_nobody_there_is_told(ends, caplog):

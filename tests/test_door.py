@@ -78,6 +78,16 @@ def test_a_demo_that_is_stopped_before_the_owner_came_is_no_success():
     assert door.summary["verdict"] == "the lock did not open for the owner"
 
 
+def test_nothing_of_it_leaves_the_machine_or_stays_in_the_cache_but_our_graphs(tmp_path, monkeypatch):
+    """onnxruntime keeps a device id, and calls its maker, unless it is told not to before it is imported."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    with up("door") as door:
+        door.wait_for("faces", "a stranger")
+        door.stop()
+    assert os.listdir(tmp_path) == ["zuluko"]
+
+
 def test_an_empty_gallery_opens_for_nobody(tmp_path):
     """With another source than the demo, the demo's owner is nobody."""
     photographs = ROOT / "zuluko" / "nodes" / "photographs"

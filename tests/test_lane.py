@@ -241,7 +241,7 @@ def test_a_lane_that_is_not_there_is_told(read, lie, error):
 
 
 def memfd(size, header=b"", seals=fcntl.F_SEAL_SHRINK):
-    fd = os.memfd_create("lies", os.MFD_ALLOW_SEALING)
+    fd = os.memfd_create("zuluko-lies", os.MFD_ALLOW_SEALING)
     os.ftruncate(fd, size)
     os.pwrite(fd, header, 0)
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)

@@ -80,14 +80,28 @@ WRONG = {
     "node: {}": "graph.yaml:1:1: unknown key `node`; did you mean `nodes`?",
     "nodes: [1]": "graph.yaml:1:8: a launch file needs `nodes:`, a mapping of names to entries",
     "nodes: {a: {ran: x}}": "graph.yaml:1:12: the node `a` needs `run:`",
-    "nodes: {a/b: {run: x}}": "graph.yaml:1:9: 'a/b' cannot name a node",
+    "nodes: {a/b: {run: x}}": "graph.yaml:1:9: `a/b` cannot name a node",
+    "nodes: {a.b: {run: x}}": "graph.yaml:1:9: `a.b` cannot name a node",
+    "nodes: {}": "a launch file needs `nodes:`",
+    "params: [a]\nnodes: {a: {run: 'NODES:count'}}": "`params:` must be a mapping of names to defaults",
+    "nodes: {a: {run: $b}}": "`$b` is no parameter of this file; declare it under `params:`",
+    "nodes: {a: {run: 'NODES:double', in: {counts: [[count]]}}, count: {run: 'NODES:count'}}": "is no topic; write a topic's name",
+    "nodes: {a: {run: 'NODES:double', in: {counts: {x: y}}}, count: {run: 'NODES:count'}}": "is no topic; write a topic's name",
+    "nodes: {a: {run: 'NODES:double', in: {counts: []}}, count: {run: 'NODES:count'}}": "the input `counts` hears nothing; name a topic",
+    "nodes: {a: {run: 'NODES:double', in: {counts: [count, count]}}, count: {run: 'NODES:count'}}": "a topic is named twice",
+    "nodes: {a: {run: 'NODES:show', in: {counts: c, last: [d, e]}}, c: {run: 'NODES:count'}, d: {run: 'NODES:clock', in: {ticks: every 1s}}, e: {run: 'NODES:clock', in: {ticks: every 1s}}}": "the input `last` is the latest of one topic; choose one of: d, e",
+    "nodes: {a: {run: 'NODES:mixed', in: {things: [c, p]}}, c: {run: 'NODES:count'}, p: {run: 'NODES:pilot', in: {counts: c}}}": "the input `things` mixes commands and others",
+    "nodes: {a: {run: ./leaving.py}}": "failed: SystemExit: 0",
+    "nodes: {a: {run: ./strange.py}}": "cannot be a node: its annotations cannot be read",
+    "nodes: {a: {run: ./deep.py}}": "cannot be a node: Deep.parts: an array is a field of its own",
     "nodes: {a: {run: zuluko.nodes.kamera}}": "1:18: there is no module `zuluko.nodes.kamera`; did you mean `camera`?",
     "nodes: {a: {run: 'NODES:cuont'}}": "1:18: `NODES` has no function `cuont`; did you mean `count`?",
     "nodes: {a: {run: ./missing.py}}": "1:18: there is no file ",
     "nodes: {a: {run: missing.rules.yaml}}": "1:18: there is no file ",
     "nodes: {a: {run: not a module}}": "1:18: `not a module` is no module; write package.module",
     "nodes: {a: {run: 'NODES:count', hzz: 3}}": "has no configuration `hzz`; did you mean `hz`?",
-    "nodes: {a: {run: 'NODES:count', hz: fast}}": "`hz`: `fast` is no duration; write 200ms",
+    "nodes: {a: {run: 'NODES:count', hz: fast}}": "`hz`: expected `float`, got `str` (given: `fast`)",
+    "nodes: {a: {run: 'NODES:count', hz: 5 minutes}}": "`hz`: `5 minutes` is no duration; write 200ms",
     "nodes: {a: {run: 'NODES:count', limit: 1.5}}": "`limit`: expected `int`, got `float` (given: `1.5`)",
     "nodes: {a: {run: 'NODES:count', restart: maybe}}": "`restart` is true or false, not `maybe`",
     "nodes: {a: {run: 'NODES:count', in: {x: b}}}": "`a` has no input `x`",
@@ -120,12 +134,26 @@ WRONG = {
 }
 
 
+DEEP = """
+from collections.abc import Iterator
+import numpy as np
+from zuluko import Message
+class Deep(Message, tag="Deep/1"):
+    parts: tuple[np.ndarray, ...] = ()
+def deep() -> Iterator[Deep]:
+    yield Deep()
+"""
+
+
 @pytest.mark.parametrize(("text", "said"), WRONG.items())
 def test_a_wrong_file_is_told_with_its_place(tmp_path, text, said):
     (tmp_path / "broken.py").write_text("def broken(:\n")
     (tmp_path / "failing.py").write_text("1 / 0\n")
     (tmp_path / "needy.py").write_text("import no_such_module_here\n")
     (tmp_path / "json.py").write_text("")
+    (tmp_path / "leaving.py").write_text("import sys\nsys.exit(0)\n")
+    (tmp_path / "strange.py").write_text("def strange(x: 'Stream[') -> None: ...\n")
+    (tmp_path / "deep.py").write_text(DEEP)
     with pytest.raises(DocumentError) as wrong:
         graph(tmp_path, text)
     assert said.replace("NODES", NODES) in str(wrong.value)
@@ -138,18 +166,45 @@ nodes:
   count: {run: "NODES:count", hzz: 1}
   double: {run: "NODES:double", in: {count: count}}
   other: {run: zuluko.nodes.nothing}
-  rules: {run: gone.rules.yaml}
 """
     with pytest.raises(DocumentError) as wrong:
         graph(tmp_path, text)
     lines = [problem.line for problem in wrong.value.problems]
     assert lines == sorted(lines)
-    assert set(lines) == {3, 4, 5, 6}
+    assert set(lines) == {3, 4, 5}
+
+
+def test_a_typed_value_that_does_not_fit_is_the_command_lines_mistake(tmp_path):
+    text = 'params: {rate: 5}\nnodes: {count: {run: "NODES:count", hz: $rate}}'
+    with pytest.raises(DocumentError) as wrong:
+        graph(tmp_path, text, rate="high")
+    assert str(wrong.value) == "--set rate: `hz`: expected `float`, got `str` (given: `high`)"
+
+
+def test_what_people_write_for_a_type(tmp_path):
+    text = (
+        "params: {on: true, limit: 3, x: null}\n"
+        'nodes: {count: {run: "NODES:count", restart: $on, limit: $limit}, '
+        "camera: {run: zuluko.nodes.camera, source: 0}, other: {run: zuluko.nodes.camera, source: a$$b}}"
+    )
+    loaded = graph(tmp_path, text, on="false")
+    assert not loaded.entries["count"].restart
+    assert loaded.entries["camera"].options["source"] == "0"
+    assert loaded.entries["other"].options["source"] == "a$b"
+
+
+def test_a_gallery_of_null_is_the_users_own(tmp_path):
+    assert (
+        launchfile.load(launchfile.locate("door"), sets={"gallery": "null"})
+        .entries["faces"]
+        .options["gallery"]
+        is None
+    )
 
 
 def test_an_unknown_parameter_is_told(tmp_path):
     with pytest.raises(
-        DocumentError, match="--set sorce: this graph has no parameter `sorce`; did you mean `source`?"
+        DocumentError, match="--set sorce: .*door.yaml has no such parameter; did you mean `source`?"
     ):
         launchfile.load(launchfile.locate("door"), sets={"sorce": "0"})
 
@@ -170,6 +225,9 @@ def test_the_rules_errors_are_told_with_the_graphs(tmp_path):
         "r:\n  when: nothing\n  if: ['true']\n  max_age: 1s\n  do: {lock: {open_for: 5s}}\n"
     )
     with pytest.raises(DocumentError) as wrong:
-        graph(tmp_path, "nodes:\n  rules: {run: my.rules.yaml}\n  x: {run: zuluko.nodes.kamera}\n")
+        graph(
+            tmp_path,
+            "nodes:\n  rules: {run: my.rules.yaml, in: {x: y}}\n  count: {run: 'NODES:count', hzz: 1}\n",
+        )
     files = [Path(problem.file).name for problem in wrong.value.problems]
     assert set(files) == {"graph.yaml", "my.rules.yaml"}

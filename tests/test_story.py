@@ -65,8 +65,48 @@ def test_an_unlock_without_a_known_picture_is_bad():
 
 def test_no_unlock_for_the_owner_is_bad():
     teller = Teller().hear("camera", Frame(stamp=1, image=IMAGE, scene="empty"), 1)
+    assert teller.story.verdict() == (False, "stopped before the owner came")
+    teller.hear("camera", Frame(stamp=2, image=IMAGE, scene="owner"), 2)
     assert teller.story.verdict() == (False, "the lock did not open for the owner")
     assert ("verdict", "BAD: the lock did not open for the owner") in summary_rows(teller.story.summary())
+
+
+def test_a_demo_without_a_single_picture_is_no_success():
+    assert Story({}, 0, has_truth=True).verdict() == (False, "stopped before the owner came")
+
+
+def test_a_lock_that_stays_open_is_told_and_bad():
+    teller = Teller().hear("camera", Frame(stamp=1, image=IMAGE, scene="owner"), 1)
+    teller.hear("lock", LockState(stamp=1, state="unlocked", until=3 * SECOND, command="c"), SECOND)
+    teller.story.look(3 * SECOND + 500 * MS)
+    assert teller.story.verdict()[0]
+    teller.story.look(5 * SECOND)
+    assert teller.texts[-1] == "should have locked again, and has not said so"
+    assert teller.story.verdict() == (False, "the lock stayed open longer than it was told")
+
+
+def test_a_stranger_who_prolongs_an_open_lock_is_seen():
+    teller = Teller()
+    for at, scene in ((1, "owner"), (2, "stranger")):
+        teller.hear("camera", Frame(stamp=at, image=IMAGE, scene=scene), at)
+        teller.hear("lock", LockState(stamp=at, state="unlocked", until=9, command=scene), at)
+    assert teller.story.verdict() == (False, "the lock opened for: stranger")
+
+
+def test_a_refused_command_is_no_unlock():
+    teller = Teller()
+    fired = Decision(rule="unlock", outcome="fired", stamp=1, since=1, command="c")
+    teller.hear("rules.decision", fired, 1)
+    teller.hear("rules.lock_command", LockCommand(id="c", stamp=1, open_for=3.0), 2)
+    teller.hear("lock", LockState(state="locked", reason="refused: too old", command="c"), 3)
+    assert teller.story.summary()["evidence_to_unlock_ms"]["median"] is None
+
+
+def test_losses_of_a_node_that_died_are_kept():
+    story = Teller().story
+    for lost in (4, 9, 0, 2):
+        story.note({"node": "faces", "stats": {"lost": {"camera": {"overrun": lost}}}}, 1)
+    assert story.lost_total()["overrun"] == 11
 
 
 def test_without_truth_there_is_no_verdict():

@@ -1,12 +1,19 @@
 """Graphs as processes: start, stop, death, and nothing left behind."""
 
+import fcntl
+import json
 import os
 import signal
+import subprocess
+import sys
+import termios
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.running import Up, alive, children, up, write, zuluko
+from tests.running import ROOT, Up, alive, children, up, write, zuluko
 from tests.waiting import until
 
 CHAIN = """
@@ -79,7 +86,7 @@ def test_a_node_that_crashes_shows_why_and_starts_again(tmp_path):
         graph.wait_for("show", "ready", died)
 
 
-def test_a_node_that_always_crashes_stops_the_graph(tmp_path, run_dir):
+def test_a_node_with_a_users_mistake_stops_the_graph(tmp_path, run_dir):
     text = 'nodes: {a: {run: "NODES:count", limit: 1}, b: {run: "NODES:mistaken", restart: true}}'
     with up(write(tmp_path, text)) as graph:
         assert graph.end() == 1
@@ -217,3 +224,209 @@ def test_without_a_reader_the_graph_still_runs(tmp_path):
     assert graph.end() == 0
     graph.process.stdout.close()
     graph.process.stderr.close()
+
+
+def test_a_mistake_later_in_its_life_starts_it_again(tmp_path):
+    """A ValueError before the first turn is the user's; the same after a kill may be a passing fault."""
+    (tmp_path / "fickle.py").write_text(
+        "import pathlib\nfrom collections.abc import Iterator\nfrom zuluko import Stream\n"
+        "from tests.nodes_of_tests import Count, Status\n"
+        "def fickle(counts: Stream[Count], *, mark: pathlib.Path) -> Iterator[Status]:\n"
+        "    if mark.exists():\n        mark.unlink()\n        raise ValueError('a passing fault')\n"
+        "    for count in counts:\n        yield Status()\n        if count.n == 5:\n"
+        "            mark.touch()\n            raise RuntimeError('died')\n"
+    )
+    text = (
+        'nodes:\n  count: {run: "NODES:count"}\n  fickle: {run: ./fickle.py, in: {counts: count}, mark: mark}'
+    )
+    with up(write(tmp_path, text)) as graph:
+        passing = graph.wait_for("fickle", "a passing fault")
+        graph.wait_for("fickle", "ready", passing)
+
+
+def test_a_node_that_is_terminated_by_somebody_else_comes_back(tmp_path):
+    with up(write(tmp_path, CHAIN)) as graph:
+        graph.wait_for("show", "shown")
+        os.kill(graph.children()["show"], signal.SIGTERM)
+        died = graph.wait_for("show", "died (exit status 143)")
+        graph.wait_for("show", "shown", died)
+
+
+def test_a_closed_terminal_lets_every_node_clean_up(tmp_path, run_dir):
+    """The kernel sends SIGHUP to the whole foreground group."""
+    with up(write(tmp_path, CHAIN)) as graph:
+        graph.wait_for("show", "shown")
+        os.killpg(graph.process.pid, signal.SIGHUP)
+        assert graph.end() == 0
+    assert graph.told("count", "count cleaned up")
+    assert graph.told("double", "double cleaned up")
+    assert os.listdir(run_dir) == []
+
+
+@pytest.mark.parametrize("delay", [0.15, 0.2, 0.25, 0.3, 0.35, 0.4])
+def test_a_stop_in_the_middle_of_the_start_is_prompt(tmp_path, run_dir, delay):
+    graph = Up(write(tmp_path, CHAIN))
+    time.sleep(delay)  # any moment will do
+    os.killpg(graph.process.pid, signal.SIGINT)
+    graph.end()
+    assert not any("does not stop" in event.get("text", "") for event in graph.events)
+    assert not [entry for entry in run_dir.rglob("*") if entry.is_file()]
+    graph.process.stdout.close()
+    graph.process.stderr.close()
+
+
+def test_a_node_that_hangs_is_killed_and_comes_back(tmp_path):
+    text = CHAIN.replace("NODES:show", "NODES:hanging").replace(", last: double", "")
+    with up(write(tmp_path, text)) as graph:
+        graph.wait_for("show", "hangs")
+        killed = graph.wait_for("show", "gave no sign of life for 5 s and is killed")
+        graph.wait_for("show", "ready", killed)
+
+
+def test_a_node_that_only_asks_becomes_ready_and_stops(tmp_path):
+    text = """
+nodes:
+  count: {run: "NODES:count", limit: 20}
+  asking: {run: "NODES:asking", in: {last: count}}
+"""
+    with up(write(tmp_path, text)) as graph:
+        graph.wait_for("asking", "ready")
+        assert graph.stop() == 0
+    assert not graph.told("asking", "does not stop")
+
+
+def test_the_age_of_the_latest_counts_whatever_the_order_of_the_inputs(tmp_path):
+    text = """
+nodes:
+  count: {run: "NODES:count"}
+  backwards: {run: "NODES:backwards", in: {last: count, ticks: every 20ms}}
+"""
+    with up(write(tmp_path, text)) as graph:
+        graph.wait_for("backwards", "ready")
+        shown = zuluko("echo", "backwards", "-n", "1").stdout
+    assert float(shown.rpartition('text="')[2].rstrip('"\n')) > 1e6  # the counter's stamps are near 1970
+
+
+def test_a_command_for_nobody_is_told(tmp_path):
+    text = """
+nodes:
+  count: {run: "NODES:count", limit: 3}
+  pilot: {run: "NODES:misspelt", in: {counts: count}}
+  wheels: {run: "NODES:wheels", in: {moves: pilot}}
+"""
+    with up(write(tmp_path, text)) as graph:
+        assert graph.end() == 0
+    assert graph.told("pilot", "command m1 is for whels; there is: wheels")
+    assert graph.summary["lost"]["commands"] == 3
+
+
+def test_a_field_of_another_type_is_told_where_it_is_published(tmp_path):
+    text = CHAIN.replace("NODES:show", "NODES:wrongly").replace(", last: double", "")
+    with up(write(tmp_path, text)) as graph:
+        graph.wait_for("show", "a Status is not what its type says: Expected `str`, got `int` - at `$.text`")
+
+
+def test_of_a_node_that_pours_out_text_some_is_left_out_and_nothing_reaches_the_terminal_raw(tmp_path):
+    with up(write(tmp_path, 'nodes: {a: {run: "NODES:pouring"}}')) as graph:
+        graph.wait_for("a", "lines left out")
+        graph.stop()
+    assert not any("\x1b" in event.get("text", "") for event in graph.events)
+
+
+def test_what_a_node_started_does_not_outlive_it(tmp_path):
+    def pid():
+        return int(json.loads(zuluko("echo", "a", "-n", "1", "--json").stdout)["body"]["n"])
+
+    with up(write(tmp_path, 'nodes: {a: {run: "NODES:spawning"}}')) as graph:
+        graph.wait_for("a", "ready")
+        first = pid()
+        os.kill(graph.children()["a"], signal.SIGKILL)
+        died = graph.wait_for("a", "died")
+        until(lambda: not alive(first))
+        graph.wait_for("a", "ready", died)
+        second = pid()
+        assert alive(second)
+        graph.stop()
+    assert not alive(second)
+
+
+def test_a_node_that_ignores_everything_does_not_outlive_its_launcher(tmp_path):
+    with up(write(tmp_path, 'nodes: {a: {run: "NODES:deaf"}}')) as graph:
+        graph.wait_for("a", "deaf")
+        pids = graph.children()
+        graph.process.kill()
+        until(lambda: not any(map(alive, pids.values())))
+
+
+def test_somebody_elses_files_are_left_alone(tmp_path, monkeypatch):
+    (tmp_path / "graph").mkdir(mode=0o700)
+    (tmp_path / "graph" / "thesis.txt").write_text("years of work")
+    file = write(tmp_path, CHAIN)
+    tmp_path.chmod(0o700)
+    monkeypatch.setenv("ZULUKO_RUN", str(tmp_path))
+    shown = zuluko("up", file)
+    assert shown.returncode == 1
+    assert "holds thesis.txt, which is not Zuluko's; set ZULUKO_RUN to a directory of its own" in shown.stderr
+    assert (tmp_path / "graph" / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_killed_view_is_told_and_the_graph_goes_on(tmp_path):
+    with up(write(tmp_path, CHAIN)) as graph:
+        graph.wait_for("show", "shown")
+        os.kill(graph.children()["view"], signal.SIGKILL)
+        until(
+            lambda: (
+                b"the view died (killed by SIGKILL); the graph goes on"
+                in (graph.process.stderr.peek() or b"")
+            )
+        )
+        assert "show" in graph.children()
+
+
+def test_a_closed_pipe_stops_the_graph(tmp_path):
+    command = f"{sys.executable} -m zuluko up {write(tmp_path, CHAIN)} | head -n 2; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, timeout=30, cwd=ROOT, check=False
+    )
+    assert done.stdout.splitlines()[-1] == "141"
+    assert "Traceback" not in done.stderr
+
+
+def test_closed_standard_files_are_no_obstacle(tmp_path):
+    file = write(tmp_path, CHAIN.replace('"NODES:count"', '"NODES:count", limit: 3'))
+    command = f"{sys.executable} -m zuluko up {file} <&- >&- 2>&-"
+    assert subprocess.run(["bash", "-c", command], timeout=30, cwd=ROOT, check=False).returncode == 0
+
+
+def test_a_terminal_that_is_not_read_holds_up_nobody(tmp_path):
+    """Standard output and error are one pipe that nobody reads, as behind Ctrl-S."""
+    reader, writer = os.pipe()
+    command = [sys.executable, "-m", "zuluko", "up", write(tmp_path, 'nodes: {a: {run: "NODES:pouring"}}')]
+    process = subprocess.Popen(command, stdout=writer, stderr=writer, cwd=ROOT)
+    os.close(writer)
+    node = until(lambda: children(process.pid).get("a"))
+    until(lambda: fcntl.ioctl(reader, termios.FIONREAD, b"    ") >= b"\x00\x80")
+    os.kill(node, signal.SIGKILL)
+    until(lambda: children(process.pid).get("a") not in (None, node))
+    process.terminate()
+    process.wait(20)
+    os.close(reader)
+
+
+def test_a_full_disk_under_the_runtime_directory_is_a_sentence(tmp_path, run_dir):
+    if (
+        os.getuid() != 0
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=16k,mode=700", "none", str(run_dir)], check=False
+        ).returncode
+    ):
+        pytest.skip("this needs to mount a file system")
+    try:
+        with suppress(OSError):
+            (run_dir / "fill").write_bytes(bytes(20_000))
+        shown = zuluko("up", write(tmp_path, CHAIN))
+        assert "Traceback" not in shown.stdout + shown.stderr
+        assert "No space left on device" in shown.stdout + shown.stderr
+        assert shown.returncode == 1
+    finally:
+        subprocess.run(["umount", "-l", str(run_dir)], check=True)

@@ -15,11 +15,5 @@ def now() -> int:
 
 
 def offset() -> int:
-    """Graph time minus the monotonic clock, in nanoseconds; what a tool hands on to share a graph's time."""
+    """Graph time minus the monotonic clock, in nanoseconds, for stamps that a driver gives on that clock."""
     return _offset
-
-
-def share(offset: int) -> None:
-    """Takes over another process's graph time."""
-    global _offset  # noqa: PLW0603
-    _offset = offset

@@ -1,5 +1,6 @@
 """Commands: reliable edges, over REQ/REP. A command is acknowledged when the receiving node's stream has
-taken it, sent again until a deadline, executed once (its id tells a repetition), and a failure is told.
+taken it, sent again until a deadline, not executed twice (its id tells a repetition, as long as the receiver
+lives), never executed after the deadline, and a failure is told.
 
 The sender's envelope is answered by one MessagePack array ``[version, answer]``; the answer is ``taken``,
 ``again`` (a repetition, not executed twice) or ``refused: why``.
@@ -8,12 +9,15 @@ The sender's envelope is answered by one MessagePack array ``[version, answer]``
 import logging
 import queue
 import threading
+import time
 from collections import Counter, OrderedDict
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 import msgspec
 import pynng
 
+from zuluko.bus import clock
 from zuluko.bus.message import Command
 from zuluko.bus.poller import Poller
 from zuluko.bus.topics import address, socket_path
@@ -22,6 +26,7 @@ from zuluko.bus.wire import LARGEST, VERSION, Decoder, Encoder, Envelope, WireEr
 C = TypeVar("C", bound=Command)
 DEADLINE = 2.0  # s after which a command that nobody took has failed
 RESEND = 100  # ms
+MOST_WAITING = 256  # commands behind one that is not answered yet
 REMEMBERED = 1024  # ids
 
 log = logging.getLogger("zuluko.commands")
@@ -42,11 +47,9 @@ class CommandSender:
         self.failed = 0
         self._deadline = deadline
         self._encode = Encoder()
-        self._waiting: queue.SimpleQueue[tuple[str, bytes] | None] = queue.SimpleQueue()
+        self._waiting: queue.Queue[tuple[float, str, bytes] | None] = queue.Queue(MOST_WAITING)
         self._socket = pynng.Req0(
             resend_time=RESEND,
-            recv_timeout=round(deadline * 1000),
-            send_timeout=round(deadline * 1000),
             recv_max_size=LARGEST,
             reconnect_time_min=20,
             reconnect_time_max=200,
@@ -57,21 +60,31 @@ class CommandSender:
 
     def send(self, envelope: Envelope[C]) -> None:
         data = self._encode(envelope.body, seq=envelope.seq, sent=envelope.sent, cause=envelope.cause)
-        self._waiting.put((envelope.body.id, data))
+        try:
+            self._waiting.put_nowait((time.monotonic() + self._deadline, envelope.body.id, data))
+        except queue.Full:
+            self._note(envelope.body.id, f"{MOST_WAITING} commands wait already")
 
     def _deliver(self) -> None:
         while (item := self._waiting.get()) is not None:
-            identity, data = item
-            try:
-                self._socket.send(data)
-                answer = msgspec.msgpack.decode(self._socket.recv(), type=tuple[int, str])[1]
-            except pynng.Closed:
-                answer = "the sender stopped"
-            except pynng.Timeout:
-                answer = f"no answer within {self._deadline:g} s"
-            except msgspec.MsgspecError:
-                answer = "the answer is malformed"
-            self._note(identity, answer)
+            until, identity, data = item
+            self._note(identity, self._ask(data, until))
+
+    def _ask(self, data: bytes, until: float) -> str:
+        """Sends a command, again and again, until it is answered or its time is up; the answer."""
+        left = round((until - time.monotonic()) * 1000)
+        if left <= 0:
+            return f"no answer within {self._deadline:g} s"
+        try:
+            self._socket.send_timeout = self._socket.recv_timeout = left
+            self._socket.send(data)
+            return msgspec.msgpack.decode(self._socket.recv(), type=tuple[int, str])[1]
+        except pynng.Closed:
+            return "the sender stopped"
+        except pynng.Timeout:
+            return f"no answer within {self._deadline:g} s"
+        except (ValueError, pynng.NNGException) as error:
+            return f"the answer cannot be read: {error}"
 
     def _note(self, identity: str, answer: str) -> None:
         if answer in ("taken", "again"):
@@ -82,7 +95,8 @@ class CommandSender:
 
     def close(self, *, patience: float = 0.5) -> None:
         """Gives what waits a last chance of ``patience`` seconds."""
-        self._waiting.put(None)
+        with suppress(queue.Full):
+            self._waiting.put_nowait(None)
         self._thread.join(patience)
         self._socket.close()
         self._thread.join(1.0)
@@ -124,6 +138,10 @@ class CommandReceiver(Generic[C]):
         except WireError as error:
             self.lost[error.reason] += 1
             self._answer(f"refused: {error}")
+            return None
+        if (late := (clock.now() - envelope.sent) / 1e9) > DEADLINE:
+            self.lost["too late"] += 1
+            self._answer(f"refused: it was sent {late:.1f} s ago, at most {DEADLINE:g} s")
             return None
         if envelope.body.id in self._done:
             self.repeated += 1

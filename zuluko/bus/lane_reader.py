@@ -37,7 +37,10 @@ class Reader:
         self.next = 0
         self._closing = False
         try:
-            self.fd = os.open(f"/proc/{pid}/fd/{fd}", os.O_RDWR | os.O_CLOEXEC)
+            path = f"/proc/{pid}/fd/{fd}"
+            if not os.readlink(path).startswith("/memfd:zuluko-"):  # opening anything else might do something
+                raise lane.LaneError("the descriptor is not a sealed memfd of this user")
+            self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
             self._map(identity)
             self._cell = self._claim()
         except (OSError, ValueError) as error:

@@ -12,6 +12,7 @@ from zuluko.bus.streams import Latest, Stream, Tick
 from zuluko.bus.wire import Envelope, Hop
 
 M = TypeVar("M", bound=Message)
+BEAT = 1.0  # s: a stream that waits longer gives a sign of life in between
 
 
 class Edge(Protocol):
@@ -118,7 +119,9 @@ class LiveStream(Stream[M]):
 
     def _wait(self, until: int | None) -> None:
         moments = [timer.due for timer in self._timers] + ([] if until is None else [until])
-        self._poller.wait(None if not moments else max(0.0, (min(moments) - clock.now()) / 1e9))
+        left = min(((moment - clock.now()) / 1e9 for moment in moments), default=BEAT)
+        self._poller.wait(min(BEAT, max(0.0, left)))
+        self._on_wait()
 
 
 class LiveLatest(Latest[M]):
@@ -137,3 +140,10 @@ class LiveLatest(Latest[M]):
     @value.setter
     def value(self, message: M | None) -> None:
         self._value = message
+
+    @property
+    def age(self) -> float:
+        if self.value is None:
+            return float("inf")
+        now = self._driver.now if self._driver else clock.now()
+        return (now - self.value.stamp) / 1e9

@@ -1,10 +1,11 @@
 """Messages: what nodes hand each other. A message is a frozen msgspec struct with a stamp."""
 
 import re
+import types
 import typing
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -64,23 +65,55 @@ class MessageError(ValueError):
     """A message that is not what its type says."""
 
 
+@dataclass(frozen=True)
+class _Field:
+    array: Array
+    optional: bool
+
+
 @cache
-def arrays(kind: type[Message]) -> dict[str, Array]:
-    """The array fields of a message type, by name."""
-    found: dict[str, Array] = {}
+def arrays(kind: type[Message]) -> dict[str, _Field]:
+    """The array fields of a message type, by name; ``Annotated[...] | None`` may also be None.
+
+    Raises MessageError for an array that is not annotated, or that stands deeper than in a field.
+    """
+    found: dict[str, _Field] = {}
     for name, hint in typing.get_type_hints(kind, include_extras=True).items():
-        if typing.get_origin(hint) is Annotated:
-            found.update((name, extra) for extra in typing.get_args(hint) if isinstance(extra, Array))
+        choices = [one for one in _choices(hint) if one is not type(None)]
+        wanted = [extra for one in choices for extra in typing.get_args(one) if isinstance(extra, Array)]
+        if len(choices) == len(wanted) == 1:
+            found[name] = _Field(wanted[0], optional=len(_choices(hint)) > 1)
+        elif wanted or _holds_array(hint):
+            raise MessageError(
+                f"{kind.__name__}.{name}: an array is a field of its own, annotated as "
+                f'Annotated[np.ndarray, Array("u1", (None, None))]'
+            )
     return found
+
+
+def _choices(hint: Any) -> tuple[Any, ...]:
+    """The members of a union, or the one type."""
+    return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+
+
+def _holds_array(hint: Any) -> bool:
+    """Whether an array is anywhere within a type."""
+    if hint is np.ndarray or typing.get_origin(hint) is np.ndarray:
+        return True
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return any(map(_holds_array, typing.get_type_hints(hint, include_extras=True).values()))
+    return any(map(_holds_array, typing.get_args(hint)))
 
 
 def check_arrays(message: Message) -> None:
     """Raises MessageError where an array field has another dtype or shape than its annotation."""
     for name, wanted in arrays(type(message)).items():
         array = getattr(message, name)
-        if not (isinstance(array, np.ndarray) and wanted.fits(array)):
+        if array is None and wanted.optional:
+            continue
+        if not (isinstance(array, np.ndarray) and wanted.array.fits(array)):
             have = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
-            raise MessageError(f"{type(message).__name__}.{name} must be a {wanted}, not {have}")
+            raise MessageError(f"{type(message).__name__}.{name} must be a {wanted.array}, not {have}")
 
 
 def tag(kind: type[Any]) -> str:

@@ -4,16 +4,19 @@ import logging
 from collections import Counter
 from typing import Any
 
+import msgspec
 import numpy as np
 import pynng
 
 from zuluko.bus import clock, membarrier
 from zuluko.bus.bells import Bells
 from zuluko.bus.lane_writer import Writer
-from zuluko.bus.message import Message, check_arrays
+from zuluko.bus.message import Message, MessageError, check_arrays
 from zuluko.bus.streams import QUEUE
 from zuluko.bus.topics import Lane, address, announce, announcement_file, socket_path
-from zuluko.bus.wire import INLINE, Blob, Encoder, Envelope, Hop, WireError, inline, largest
+from zuluko.bus.wire import INLINE, VERSION, Blob, Encoder, Envelope, Hop, WireError, inline, largest
+
+PROOF = 64  # every so many messages one is read back
 
 log = logging.getLogger("zuluko.bus")
 
@@ -38,6 +41,8 @@ class Publisher:
         self._bells = Bells(graph, self._lane) if self._lane else None
         self._encode = Encoder(self._handle if self._lane else inline)
         self._encode_inline = Encoder(inline)
+        self._bare = msgspec.msgpack.Encoder(enc_hook=lambda _: 0).encode
+        self._proof = msgspec.msgpack.Decoder(kind, dec_hook=lambda *_: np.empty(0)).decode
         self._by_handle = False
         self._path.unlink(missing_ok=True)  # of a publisher that was killed
         announce(graph, topic, kind, Lane(self._lane.fd, self._lane.id) if self._lane else None)
@@ -59,9 +64,11 @@ class Publisher:
     def send(self, message: Message, cause: tuple[Hop, ...] = ()) -> Envelope[Message]:
         """Publishes; raises MessageError for an array that is not what its type says."""
         check_arrays(message)
-        envelope = Envelope(1, self.seq, clock.now(), cause, message)
+        envelope = Envelope(VERSION, self.seq, clock.now(), cause, message)
         self._by_handle = False
         data = b""
+        if self.seq % PROOF == 0:
+            self._prove(message)
         if self._lane:
             data = self._send_lane(envelope)
         if len(self._socket.pipes):
@@ -71,6 +78,13 @@ class Publisher:
             self._socket.send(data)
         self.seq += 1
         return envelope
+
+    def _prove(self, message: Message) -> None:
+        """Reads a message back as a subscriber would: Python lets a field hold what its type does not."""
+        try:
+            self._proof(self._bare(message))
+        except msgspec.MsgspecError as error:
+            raise MessageError(f"a {type(message).__name__} is not what its type says: {error}") from None
 
     def _send_lane(self, envelope: Envelope[Message]) -> bytes:
         """Puts a message into the lane; what it put, or nothing when there was no room for its arrays."""

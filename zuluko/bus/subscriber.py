@@ -1,8 +1,8 @@
 """Subscribing: from the express lane where the publisher has one, else over nng.
 
-What is lost is counted with its cause: ``overrun`` (more came than the edge keeps), ``overtaken`` (a slot or
-the ring was used again before it was read), ``ring full`` (the publisher had no slot free), ``malformed``,
-``wrong type``, ``version`` and ``too large``.
+What is lost is counted with its cause: ``overrun`` (more came than the edge keeps), ``skipped`` (the
+same on an edge that keeps one), ``overtaken`` (a slot or the ring was used again before it was read), ``ring
+full`` (the publisher had no slot free), ``malformed``, ``wrong type``, ``version`` and ``too large``.
 """
 
 import logging
@@ -60,6 +60,7 @@ class Subscriber(Generic[M]):
         self._socket: Any = None
         self._refused = 0  # the id of a lane that could not be joined
         self._expected: int | None = None
+        self._unreadable = 0
         self._news = -1
         self._look_for_publisher()
 
@@ -90,7 +91,7 @@ class Subscriber(Generic[M]):
         while (head := reader.head) > reader.next:
             if (late := head - reader.next - self._keep) > 0:
                 reader.next += late
-                self.lost["overrun"] += late
+                self._count_late(late)
             data = reader.read(reader.next)
             reader.next += 1
             if data is None:
@@ -120,12 +121,24 @@ class Subscriber(Generic[M]):
                 data = bytes(self._socket.recv(block=False))
             except pynng.TryAgain:
                 return None
-            if (envelope := self._open(data)) is not None:
-                if self._expected is not None and envelope.seq > self._expected:
-                    self.lost["overrun"] += envelope.seq - self._expected
-                self._expected = envelope.seq + 1
+            if (envelope := self._open(data)) is None:
+                self._unreadable += 1
+            else:
+                self._count_gap(envelope.seq)
                 self.received += 1
                 return envelope
+
+    def _count_late(self, count: int) -> None:
+        """What a latched edge passes over is not lost: it asks for the latest, and gets it."""
+        if not self._latched:
+            self.lost["overrun" if self._keep > 1 else "skipped"] += count
+
+    def _count_gap(self, seq: int) -> None:
+        """A gap in the numbers is a loss, less what came and could not be read, which is counted already."""
+        gap = 0 if self._expected is None else seq - self._expected - self._unreadable
+        if gap > 0:
+            self._count_late(gap)
+        self._expected, self._unreadable = seq + 1, 0
 
     def _array(self, form: dict[str, Any]) -> np.ndarray[Any, Any]:
         if "data" in form or self._reader is None:

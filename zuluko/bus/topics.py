@@ -148,4 +148,6 @@ def announcements(graph: str) -> list[Announcement]:
 
 def graphs() -> list[str]:
     """The graphs that have a directory here, running or not."""
-    return sorted(entry.name for entry in run_dir().iterdir() if entry.is_dir())
+    return sorted(
+        entry.name for entry in run_dir().iterdir() if entry.is_dir() and _NAME.fullmatch(entry.name)
+    )

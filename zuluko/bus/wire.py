@@ -7,7 +7,7 @@ that led here, the sensor first; ``body`` is a map with its type's name under ``
 
 from collections.abc import Callable
 from math import prod
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
 import numpy as np
@@ -74,8 +74,14 @@ class Blob(msgspec.Struct, array_like=True, frozen=True):
 
 
 def largest(kind: Any) -> int:
-    """How many bytes a message of a type may have."""
-    return LARGEST if isinstance(kind, type) and not arrays(kind) else LARGEST_ARRAYS
+    """How many bytes a message of a type, or of one of several, may have."""
+    small = kind is not Any and not any(arrays(one) for one in get_args(kind) or (kind,))
+    return LARGEST if small else LARGEST_ARRAYS
+
+
+def tags(kind: Any) -> tuple[str, ...]:
+    """The wire names of a type or a union of types; none for Any."""
+    return tuple(tag(one) for one in (get_args(kind) or (kind,)) if one is not Any)
 
 
 def inline(array: Any) -> dict[str, Any]:
@@ -177,7 +183,7 @@ class Decoder(Generic[T]):
         if loose[0] != VERSION:
             return WireError("version", f"{loose[0]!r:.20}, this is version {VERSION}")
         have = loose[4].get("type") if isinstance(loose[4], dict) else None
-        wanted = tag(self._kind) if isinstance(self._kind, type) else have
-        if have != wanted:
-            return WireError("wrong type", f"{have!r:.60}, expected {wanted!r}")
+        wanted = tags(self._kind)
+        if wanted and have not in wanted:
+            return WireError("wrong type", f"{have!r:.60}, expected {' or '.join(wanted)}")
         return WireError("malformed", str(error))

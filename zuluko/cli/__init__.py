@@ -4,18 +4,43 @@ Nothing heavy is imported here: a command loads what it needs when it runs.
 """
 
 import os
+import signal
 import sys
 
 
 def main() -> None:
     """Runs the command line; a mistake of the user's is one sentence on standard error."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a command at once, even within an import
+    _open_standard_files()
     # One thread a library: parallelism here is the graph's, and a fork wants none.
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # see zuluko.perception
     from zuluko.cli.app import app
 
     try:
         app()
+        sys.stdout.flush()
     except BrokenPipeError:  # `zuluko echo imu | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+        _end_quietly(141)
+    except OSError as error:  # such as a full disk behind standard output
+        print(f"zuluko: {error}", file=sys.stderr)
+        _end_quietly(1)
+
+
+def _open_standard_files() -> None:
+    """Opens what was closed (`zuluko up door >&-`), so that nothing else gets its number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
+
+
+def _end_quietly(status: int) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the flush at the exit would fail again
+    sys.exit(status)

@@ -1,6 +1,7 @@
 """``zuluko echo``: what a topic says, as it says it."""
 
 import json
+import math
 import sys
 from typing import Annotated, Any
 
@@ -23,8 +24,6 @@ def echo(topic: Topic, as_json: Json = False, count: Count = 0, wait: Wait = 0) 
         _print(graph, name, as_json, count, wait)
     except TopicError as error:
         fail(error)
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 def _resolve(topic: str) -> tuple[str, str]:
@@ -69,7 +68,7 @@ def _print(graph: str, topic: str, as_json: bool, count: int, wait: float) -> No
 def _line(seq: int, body: dict[str, Any], as_json: bool) -> str:
     shown = _plain(body)
     if as_json:
-        return json.dumps({"seq": seq, **shown})
+        return json.dumps({"seq": seq, "body": shown})
     kind = shown.pop("type", "?")
     return f"{seq:>6} {kind} " + "  ".join(f"{key}={json.dumps(value)}" for key, value in shown.items())
 
@@ -82,4 +81,6 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_plain(inner) for inner in value]
-    return round(value, 4) if isinstance(value, float) else value
+    if isinstance(value, float):
+        return round(value, 4) if math.isfinite(value) else None
+    return f"{len(value)} bytes" if isinstance(value, bytes) else value

@@ -32,11 +32,20 @@ Place = Annotated[Path | None, typer.Option("--gallery", help="The directory of 
 Name = Annotated[str, typer.Argument(help="The person's name.")]
 Photos = Annotated[list[Path] | None, typer.Argument(help="Photographs of this one person.")]
 Camera = Annotated[str | None, typer.Option("--camera", help="Take the pictures from this source instead.")]
+Another = Annotated[
+    bool, typer.Option("--another-person", help="This is nobody who is enrolled, however alike: a relative.")
+]
 Json = Annotated[bool, typer.Option("--json", help="For a script to read.")]
 
 
 @app.command()
-def enrol(name: Name, photos: Photos = None, camera: Camera = None, gallery: Place = None) -> None:
+def enrol(
+    name: Name,
+    photos: Photos = None,
+    camera: Camera = None,
+    another: Another = False,
+    gallery: Place = None,
+) -> None:
     """Enrol a person, or add pictures to one who is enrolled. Nothing is stored unless all are good."""
     if bool(photos) == (camera is not None):
         fail("give photographs, or --camera with a source, such as: zuluko face enrol ana photo.jpg")
@@ -46,15 +55,17 @@ def enrol(name: Name, photos: Photos = None, camera: Camera = None, gallery: Pla
         name = checked_name(name)
         pictures = _from_camera(camera) if camera is not None else _from_photos(photos or [])
         people = _gallery(gallery)
-        count = people.enrol(name, pictures)
+        count = people.enrol(name, pictures, another=another)
         typer.echo(f"{name} is enrolled with {count} picture{'s' * (count > 1)} in {people.directory}")
 
 
 @app.command("list")
 def list_people(as_json: Json = False, gallery: Place = None) -> None:
     """List who is enrolled, and with how many pictures."""
-    people = _gallery(gallery)
-    for problem in people.load():
+    with _told():
+        people = _gallery(gallery)
+        problems = people.load()
+    for problem in problems:
         typer.echo(problem, err=True)
     if as_json:
         typer.echo(json.dumps([{"name": name, "pictures": count} for name, count in people.people.items()]))
@@ -103,13 +114,14 @@ def _networks() -> tuple[Any, Any]:
 
 def _from_photos(photos: list[Path]) -> "Pictures":
     """A template for each photograph, by its file name."""
-    from zuluko.perception.enrolment import PictureError, read_picture, template
+    from zuluko.nodes.picture import PictureError, load
+    from zuluko.perception.enrolment import template
 
     detect, recognise = _networks()
     pictures = {}
     for photo in photos:
         try:
-            pictures[str(photo)] = template(read_picture(photo), detect, recognise)
+            pictures[str(photo)] = template(load(photo), detect, recognise)
         except PictureError as error:
             fail(f"{photo}: {error}; nothing was stored")
     return pictures
@@ -118,7 +130,7 @@ def _from_photos(photos: list[Path]) -> "Pictures":
 def _from_camera(source: str) -> "Pictures":
     """Templates of the first good pictures; says what is wrong with the present one when that changes."""
     from zuluko.nodes.sources import masked
-    from zuluko.perception.enrolment import PictureError, template
+    from zuluko.perception.enrolment import UnfitError, template
 
     detect, recognise = _networks()
     pictures: Pictures = {}
@@ -130,7 +142,7 @@ def _from_camera(source: str) -> "Pictures":
             good = f"picture {len(pictures) + 1} of {GOOD_PICTURES}"
             pictures[good] = template(frame.image, detect, recognise)
             next_stamp, word = frame.stamp + round(APART * 1e9), good
-        except PictureError as error:
+        except UnfitError as error:
             word = error.advice
         if word != said:
             typer.echo(word)

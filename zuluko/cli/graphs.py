@@ -1,9 +1,8 @@
 """``zuluko up``, ``check`` and ``list``: graphs, from their launch files."""
 
 import json
-import os
 import sys
-from pathlib import Path
+from collections.abc import Sized
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -46,11 +45,22 @@ def check(graph: File, set_: Set = [], name: Name = "", as_json: Json = False) -
     if as_json:
         print(json.dumps({"ok": True, "graph": checked.name, "problems": []}))
         return
-    print(f"{checked.file}: good; {len(checked.entries)} nodes, {len(checked.topics)} topics")
+    print(f"{checked.file}: good; {_count(checked.entries, 'node')}, {_count(checked.topics, 'topic')}")
     for entry in checked.entries.values():
         heard = ", ".join(topic.name for wire in entry.wires for topic in wire.topics)
         told = ", ".join(topic.name for topic in entry.outputs)
         print(f"  {entry.name:<12} {heard or '-'} -> {told or '-'}")
+    for key, param in checked.params.items():
+        print(f"  --set {key + '=' + _shown(param.default):<18} {param.help}".rstrip())
+
+
+def _count(things: Sized, name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
+
+
+def _shown(value: Any) -> str:
+    """A parameter's value as it is typed."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _load(name: str, sets: list[str], graph_name: str, *, as_json: bool = False) -> "Graph":
@@ -82,6 +92,7 @@ def _load(name: str, sets: list[str], graph_name: str, *, as_json: bool = False)
 def list_(as_json: Json = False) -> None:
     """List the graphs that run here with their topics, and the stock graphs that could."""
     from zuluko.bus.topics import TopicError, announcements, graphs
+    from zuluko.launch import stock
     from zuluko.launch.graphlock import running
 
     try:
@@ -99,9 +110,4 @@ def list_(as_json: Json = False) -> None:
             print(f"  {topic.topic:<24} {topic.type:<16} pid {topic.pid}")
     if not found:
         print("No graph runs.")
-    print(f"Stock graphs, to start with `zuluko up NAME`: {', '.join(_stock())}")
-
-
-def _stock() -> list[str]:
-    folder = Path(os.path.dirname(__file__)).parent / "launch"
-    return sorted(file.stem for file in folder.glob("*.yaml") if not file.stem.endswith(".rules"))
+    print(f"Stock graphs, to start with `zuluko up NAME`: {', '.join(stock.names())}")

@@ -6,40 +6,61 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any
 
 from zuluko.launch import runner
 from zuluko.launch.graph import Entry, Graph
 
-LONGEST_LINE = 8192  # bytes of a node's log
-GRACE = 3.0  # s from SIGTERM to SIGKILL
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LONGEST_LINE = 4096  # bytes of a node's log
+BROKEN_PIPE = 141  # 128 + SIGPIPE
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
-def fork(name: str, body: Callable[[], NoReturn], *, keep: Iterable[int], output: int | None = None) -> int:
-    """Forks a process that runs ``body`` with the descriptors in ``keep`` and the standard three; ``output``
-    takes what it prints. Gives its pid."""
+def fork(name: str, body: Callable[[], int], *, keep: Iterable[int], output: int | None = None) -> int:
+    """Forks a process that runs ``body`` and exits with what it returns, with the descriptors in ``keep`` and
+    the standard three; ``output`` takes what it prints. Gives its pid.
+
+    Signals wait until the child has made its own arrangements: what comes before is neither lost nor taken
+    for the parent's.
+    """
     parent = os.getpid()
     sys.stdout.flush()
     sys.stderr.flush()
-    if pid := os.fork():
-        return pid
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        if pid := os.fork():
+            return pid
+    finally:
+        if os.getpid() == parent:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    status = 1
     try:
         signal.set_wakeup_fd(-1)
         for number in _SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         runner.become(name, parent)
         if output is not None:
             null = os.open(os.devnull, os.O_RDONLY)
             for target, source in ((0, null), (1, output), (2, output)):
                 os.dup2(source, target)
         _close_all_but(keep)
-        body()
+        status = body()
+    except BrokenPipeError:
+        status = BROKEN_PIPE
+    except Exception as error:
+        print_error(error)
     finally:
-        os._exit(1)
+        with suppress(BaseException):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
 
 
 def _close_all_but(keep: Iterable[int]) -> None:
@@ -47,7 +68,21 @@ def _close_all_but(keep: Iterable[int]) -> None:
     for fd in sorted(keep):
         os.closerange(low, fd)
         low = fd + 1
-    os.closerange(low, os.sysconf("SC_OPEN_MAX"))
+    os.closerange(low, max(os.sysconf("SC_OPEN_MAX"), 1 << 16))
+
+
+def _printable(raw: bytes) -> str:
+    """A line of a log as it may stand in anybody's terminal: cut, and without control characters."""
+    text = raw[:LONGEST_LINE].decode(errors="replace").rstrip().expandtabs(4)
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+def print_error(error: BaseException) -> None:
+    """Prints a traceback from where the user's own code begins."""
+    own = error.__traceback__
+    while own and Path(own.tb_frame.f_code.co_filename).parent == Path(__file__).parent:
+        own = own.tb_next
+    traceback.print_exception(type(error), error, own or error.__traceback__)
 
 
 @dataclass
@@ -59,6 +94,8 @@ class Child:
     pid: int = 0
     started: float = 0.0
     failures: int = 0
+    has_turned: bool = False  # its loop, in this life or an earlier one
+    heard: float = 0.0  # when it last told anything
     kill_at: float | None = None
     restart_at: float | None = None
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=20))
@@ -70,6 +107,11 @@ class Child:
     @property
     def name(self) -> str:
         return self.entry.name
+
+    @property
+    def is_driven(self) -> bool:
+        """Whether a stream drives its loop, so that it gives signs of life while it waits."""
+        return any(wire.input.kind == "stream" for wire in self.entry.wires)
 
     @property
     def alive(self) -> bool:
@@ -85,18 +127,26 @@ class Child:
         """Forks the node; gives the descriptors to watch: its end, its log and its control socket."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         reader, writer = os.pipe()
-        self.pid = fork(
-            f"zk:{self.name}",
-            lambda: runner.main(graph, self.entry, theirs),
-            keep=(theirs.fileno(),),
-            output=writer,
-        )
-        theirs.close()
-        os.close(writer)
+        try:
+            self.pid = fork(
+                f"zk:{self.name}",
+                lambda: runner.main(graph, self.entry, theirs),
+                keep=(theirs.fileno(),),
+                output=writer,
+            )
+        except OSError:
+            ours.close()
+            os.close(reader)
+            raise
+        finally:
+            theirs.close()
+            os.close(writer)
         ours.setblocking(False)
         os.set_blocking(reader, False)
         self.state, self.started, self.restart_at = "starting", time.monotonic(), None
-        self.pidfd, self._log, self._control = os.pidfd_open(self.pid), reader, ours
+        self.heard, self._unfinished = self.started, b""
+        self._log, self._control = reader, ours
+        self.pidfd = os.pidfd_open(self.pid)
         return self.pidfd, reader, ours.fileno()
 
     def read_log(self, *, final: bool = False) -> list[str] | None:
@@ -106,7 +156,7 @@ class Child:
         if len(rest) > LONGEST_LINE or ended or final:
             whole, rest = [*whole, rest], b""
         self._unfinished = rest
-        lines = [text for raw in whole if (text := raw.decode(errors="replace").rstrip()[:LONGEST_LINE])]
+        lines = [text for raw in whole if (text := _printable(raw))]
         self.lines.extend(lines)
         return lines if lines or not ended else None
 
@@ -132,12 +182,16 @@ class Child:
             return {}
         except ConnectionError:
             return None
-        return dict(json.loads(packet)) if packet else None
+        self.heard = time.monotonic()
+        try:
+            return dict(json.loads(packet)) if packet else None
+        except ValueError:
+            return {"malformed": True}
 
     def terminate(self) -> None:
         if self.alive:
             os.kill(self.pid, signal.SIGTERM)
-            self.kill_at = time.monotonic() + GRACE
+            self.kill_at = time.monotonic() + runner.GRACE
 
     def kill(self) -> None:
         self.kill_at = None
@@ -145,12 +199,15 @@ class Child:
             os.kill(self.pid, signal.SIGKILL)
 
     def reap(self) -> int:
-        """Takes the process off the system's list and closes what led to it; its exit code, negative for a
-        signal."""
+        """Takes the process off the system's list, with what it left of its process group, and closes what
+        led to it; its exit code, negative for a signal."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
         _, status = os.waitpid(self.pid, 0)
         if self._control:
             self._control.close()
         for fd in (self.pidfd, self._log):
-            os.close(fd)
+            if fd >= 0:
+                os.close(fd)
         self.pid, self.pidfd, self._log, self._control, self.kill_at = 0, -1, -1, None, None
         return os.waitstatus_to_exitcode(status)

@@ -43,7 +43,7 @@ def _file(file: Path) -> Any:
         raise RunError(f"there is no file {file}")
     folder = str(file.parent.resolve())
     if folder not in sys.path:
-        sys.path.insert(0, folder)
+        sys.path.append(folder)  # last: a user's statistics.py must not stand in for Python's own
     module = _import(file.stem, str(file))
     if Path(module.__file__ or "").resolve() != file.resolve():
         raise RunError(f"{file.name} bears the name of another module ({module.__file__}); rename the file")
@@ -61,7 +61,10 @@ def _import(name: str, shown: str) -> Any:
         raise RunError(
             f"`{shown}` is not Python: {error.msg} ({error.filename}, line {error.lineno})"
         ) from None
-    except Exception as error:  # a user's module may fail in any way; it is told as one sentence
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # a user's module may fail in any way; it is told as one sentence
         raise RunError(
             f"importing `{shown}` failed: {type(error).__name__}: {error}{_where(error)}"
         ) from None
@@ -79,7 +82,7 @@ def _sibling(name: str) -> str:
     return nearest(last, [found.name for found in pkgutil.iter_modules(paths)]) if package else ""
 
 
-def _where(error: Exception) -> str:
+def _where(error: BaseException) -> str:
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next

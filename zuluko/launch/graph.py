@@ -31,8 +31,10 @@ class Wire:
 
     @property
     def reliable(self) -> bool:
-        """Commands are acknowledged and retried; everything else may lose, and counts it."""
-        return bool(self.topics) and all(issubclass(topic.kind, Command) for topic in self.topics)
+        """An input that asks for commands has them acknowledged and retried. Whoever asks for any message
+        only watches; that edge may lose, and counts it."""
+        asked = self.input.kind == "stream" and all(issubclass(kind, Command) for kind in self.input.types)
+        return asked and bool(self.topics)
 
 
 @dataclass
@@ -60,12 +62,20 @@ class Entry:
         return not any(wire.topics for wire in self.wires)
 
 
+@dataclass(frozen=True)
+class Param:
+    """A parameter of a launch file: what it is unless `--set` says otherwise, and what for."""
+
+    default: Any = None
+    help: str = ""
+
+
 @dataclass
 class Graph:
     name: str
     file: str
     entries: dict[str, Entry]
-    params: dict[str, Any]
+    params: dict[str, Param]
 
     @property
     def topics(self) -> tuple[Topic, ...]:

@@ -6,29 +6,23 @@ Everything that can be known before anything starts is checked here, and all tha
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zuluko import document
 from zuluko.bus.commands import command_topic
+from zuluko.bus.message import Command
 from zuluko.bus.streams import Tick
-from zuluko.bus.topics import TopicError, check_name, socket_path
+from zuluko.bus.topics import TopicError, check_name, run_dir, socket_path
 from zuluko.document import Document, DocumentError, Problem, nearest
-from zuluko.launch import functions, options, rule_entry, signature
-from zuluko.launch.graph import Entry, Graph, Topic, Wire
+from zuluko.launch import functions, options, rule_entry, signature, stock
+from zuluko.launch.graph import Entry, Graph, Param, Topic, Wire
 from zuluko.launch.signature import Input
 
-STOCK = Path(__file__).parent
 TOP_KEYS = ("params", "nodes")
 ENTRY_KEYS = ("run", "in", "restart")
-_VARIABLE = re.compile(r"\$(env:)?([A-Za-z_][A-Za-z0-9_]*)")
-
-
-@dataclass(frozen=True)
-class Param:
-    default: Any = None
-    help: str = ""
+_NODE = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_VARIABLE = re.compile(r"\$(?:(\$)|(env:)?([A-Za-z_][A-Za-z0-9_]*))")
 
 
 def locate(name: str) -> Path:
@@ -36,15 +30,10 @@ def locate(name: str) -> Path:
     file = Path(name)
     if file.is_file():
         return file
-    stock = STOCK / f"{name}.yaml"
-    if stock.is_file() and re.fullmatch(r"[a-z0-9-]+", name):
-        return stock
-    hint = nearest(name, stock_names()) or f"; the stock graphs are: {', '.join(stock_names())}"
+    if name in stock.names():
+        return stock.FOLDER / f"{name}.yaml"
+    hint = nearest(name, stock.names()) or f"; the stock graphs are: {', '.join(stock.names())}"
     raise DocumentError([Problem(name, 0, 0, f"there is no such launch file{hint}")])
-
-
-def stock_names() -> list[str]:
-    return sorted(file.stem for file in STOCK.glob("*.yaml") if not file.stem.endswith(".rules"))
 
 
 def load(file: Path, *, sets: Mapping[str, str] | None = None, name: str | None = None) -> Graph:
@@ -53,15 +42,19 @@ def load(file: Path, *, sets: Mapping[str, str] | None = None, name: str | None 
     return _Reader(document.load(file), sets or {}, name).read()
 
 
-def params(file: Path) -> dict[str, Param]:
-    """A launch file's parameters, with their defaults and help."""
-    return {key: _param(value) for key, value in _mapping(document.load(file).value.get("params")).items()}
+def params(doc: Document) -> dict[str, Param]:
+    """A launch file's parameters: `name: default`, or `name: {default: ..., help: ...}`."""
+    found = {}
+    for name, value in _mapping(doc.value.get("params")).items():
+        whole = isinstance(value, dict) and set(value) <= {"default", "help"}
+        found[name] = Param(value.get("default"), str(value.get("help", ""))) if whole else Param(value)
+    return found
 
 
-def _param(value: Any) -> Param:
-    if isinstance(value, dict) and set(value) <= {"default", "help"}:
-        return Param(value.get("default"), str(value.get("help", "")))
-    return Param(value)
+def _typed(text: str, origin: str) -> options.Text:
+    value = options.Text(text)
+    value.origin = origin
+    return value
 
 
 def _mapping(value: Any) -> dict[str, Any]:
@@ -83,7 +76,9 @@ class _Reader:
         self._check_top()
         self.params = self._read_params()
         given = {name: self._substitute(value, ("nodes", name)) for name, value in self._nodes()}
-        graph = Graph(self.name, self.doc.file, {}, self.params)
+        for name in [name for name, entry in given.items() if not isinstance(entry["run"], str)]:
+            del given[name]  # its variable has been complained of
+        graph = Graph(self.name, self.doc.file, {}, params(self.doc))
         for name, entry in given.items():
             if not rule_entry.is_rules(entry["run"]) and (node := self._function(name, entry)) is not None:
                 graph.entries[name] = node
@@ -106,7 +101,7 @@ class _Reader:
             if key not in TOP_KEYS:
                 hint = nearest(key, TOP_KEYS) or _expected(TOP_KEYS)
                 self._say((key,), f"unknown key `{key}`{hint}", key=True)
-        if not isinstance(self.doc.value.get("nodes"), dict):
+        if not _mapping(self.doc.value.get("nodes")):
             self._say(("nodes",), "a launch file needs `nodes:`, a mapping of names to entries")
         try:
             check_name(self.name, "graph")
@@ -114,21 +109,24 @@ class _Reader:
             self.problems.append(Problem(self.doc.file, 0, 0, f"{error}; give another with --name"))
 
     def _read_params(self) -> dict[str, Any]:
-        declared = _mapping(self.doc.value.get("params"))
+        declared = self.doc.value.get("params")
+        if declared is not None and not isinstance(declared, dict):
+            self._say(("params",), "`params:` must be a mapping of names to defaults, such as {hz: 15}")
+        known = params(self.doc)
         for key in self.sets:
-            if key not in declared:
-                hint = nearest(key, declared) or _expected(declared, "its parameters are")
-                what = f"--set {key}: this graph has no parameter `{key}`{hint}"
-                self.problems.append(Problem(self.doc.file, 0, 0, what))
-        values = {key: _param(value).default for key, value in declared.items()}
-        return values | {key: options.Text(text) for key, text in self.sets.items() if key in declared}
+            if key not in known:
+                hint = nearest(key, known) or _expected(known, "its parameters are")
+                self.problems.append(
+                    Problem(f"--set {key}", 0, 0, f"{self.doc.file} has no such parameter{hint}")
+                )
+        values = {key: param.default for key, param in known.items()}
+        return values | {key: _typed(text, f"--set {key}") for key, text in self.sets.items() if key in known}
 
     def _nodes(self) -> Iterator[tuple[str, dict[str, Any]]]:
         for name, entry in _mapping(self.doc.value.get("nodes")).items():
-            try:
-                check_name(name, "node")
-            except TopicError as error:
-                self._say(("nodes", name), str(error), key=True)
+            if not _NODE.fullmatch(name):
+                what = f"`{name}` cannot name a node: use letters, digits, - and _, a letter first"
+                self._say(("nodes", name), what, key=True)
                 continue
             if not isinstance(entry, dict) or not isinstance(entry.get("run"), str):
                 what = f"the node `{name}` needs `run:`, such as {{run: zuluko.nodes.camera}}"
@@ -137,7 +135,8 @@ class _Reader:
             yield name, entry
 
     def _substitute(self, value: Any, path: tuple[str | int, ...]) -> Any:
-        """Puts in ``$name`` and ``$env:NAME``; a value that is nothing else keeps the parameter's type."""
+        """Puts in ``$name`` and ``$env:NAME``, and ``$`` for ``$$``; a value that is nothing else keeps the
+        parameter's type."""
         if isinstance(value, dict):
             return {key: self._substitute(inner, (*path, key)) for key, inner in value.items()}
         if isinstance(value, list):
@@ -149,15 +148,17 @@ class _Reader:
         return _VARIABLE.sub(lambda found: str(self._variable(found, path)), value)
 
     def _variable(self, found: re.Match[str], path: tuple[str | int, ...]) -> Any:
-        environment, name = found.groups()
+        dollar, environment, name = found.groups()
+        if dollar:
+            return dollar
         if environment:
             if name not in os.environ:
                 self._say(path, f"the environment has no {name}; set it before the start")
-            return options.Text(os.environ.get(name, ""))
+            return _typed(os.environ[name], f"$env:{name}") if name in os.environ else options.MISSING
         if name not in self.params:
             hint = nearest(name, self.params) or "; declare it under `params:`"
             self._say(path, f"`${name}` is no parameter of this file{hint}")
-        return self.params.get(name)
+        return self.params.get(name, options.MISSING)
 
     def _function(self, name: str, entry: dict[str, Any]) -> Entry | None:
         place = ("nodes", name, "run")
@@ -171,17 +172,21 @@ class _Reader:
         return None
 
     def _add_rules(self, graph: Graph, given: dict[str, dict[str, Any]]) -> None:
-        """Rules come last: they are checked against the other nodes' types."""
-        for name, entry in given.items():
-            if not rule_entry.is_rules(entry["run"]):
-                continue
+        """Rules come last, for they are checked against the other nodes' types; not where one is missing."""
+        rules = {name: entry for name, entry in given.items() if rule_entry.is_rules(entry["run"])}
+        if len(graph.entries) + len(rules) < len(given):
+            return
+        for name, entry in rules.items():
             file = self.folder / entry["run"]
             if not file.is_file():
                 self._say(("nodes", name, "run"), f"there is no file {file}")
                 continue
+            if "in" in entry:
+                what = "rules hear what their file names; remove `in:`"
+                self._say(("nodes", name, "in"), what, key=True)
             try:
-                given_params = {key: value for key, value in entry.items() if key not in ENTRY_KEYS}
-                graph.entries[name] = rule_entry.read(name, file, given_params, graph, given)
+                own = {key: value for key, value in entry.items() if key not in ENTRY_KEYS}
+                graph.entries[name] = rule_entry.read(name, file, own, graph, given)
             except DocumentError as error:
                 self.problems += error.problems
 
@@ -208,10 +213,30 @@ class _Reader:
     def _wire(self, wanted: Input, heard: Any, graph: Graph, place: tuple[str | int, ...]) -> Wire:
         if isinstance(heard, str) and heard.startswith("every "):
             return Wire(wanted, period=self._period(wanted, heard, place))
-        topics = []
+        topics: list[Topic] = []
         for name in heard if isinstance(heard, list) else [heard]:
-            topics += self._topic(wanted, name, graph, place)
+            if isinstance(name, str):
+                topics += self._topic(wanted, name, graph, place)
+            elif name is not options.MISSING:
+                self._say(
+                    place, f"`{name}` is no topic; write a topic's name, a list of names, or every 500ms"
+                )
+        self._check_topics(wanted, topics, heard, place)
         return Wire(wanted, tuple(topics))
+
+    def _check_topics(
+        self, wanted: Input, topics: list[Topic], heard: Any, place: tuple[str | int, ...]
+    ) -> None:
+        if len(set(topics)) < len(topics):
+            self._say(place, "a topic is named twice; name it once")
+        if heard == []:
+            self._say(place, f"the input `{wanted.name}` hears nothing; name a topic")
+        if wanted.kind == "latest" and len(topics) > 1:
+            names = ", ".join(topic.name for topic in topics)
+            self._say(place, f"the input `{wanted.name}` is the latest of one topic; choose one of: {names}")
+        commands = sum(issubclass(kind, Command) for kind in wanted.types)
+        if 0 < commands < len(wanted.types):
+            self._say(place, f"the input `{wanted.name}` mixes commands and others; give each its own input")
 
     def _period(self, wanted: Input, heard: str, place: tuple[str | int, ...]) -> float:
         try:
@@ -225,11 +250,11 @@ class _Reader:
             self._say(place, "a timer's period must be longer than 0")
         return max(period, 1e-3)
 
-    def _topic(self, wanted: Input, name: Any, graph: Graph, place: tuple[str | int, ...]) -> list[Topic]:
+    def _topic(self, wanted: Input, name: str, graph: Graph, place: tuple[str | int, ...]) -> list[Topic]:
         known = [topic for topic in graph.topics if name in (topic.name, topic.node)]
         if not known:
             names = sorted({*graph.entries, *(topic.name for topic in graph.topics)})
-            hint = nearest(str(name), names) or _expected(names, "there are")
+            hint = nearest(name, names) or _expected(names, "there are")
             if name in graph.entries:
                 hint = "; that node publishes nothing"
             self._say(place, f"no node publishes `{name}`{hint}")
@@ -249,7 +274,7 @@ class _Reader:
                 continue  # a parameter of the rules, checked with them
             if key == "restart":
                 entry.restart = self._flag(value, (*place, key))
-            elif key in ENTRY_KEYS:
+            elif key in ENTRY_KEYS or value is options.MISSING:
                 continue
             elif key not in wanted:
                 choices = (*wanted, *ENTRY_KEYS)
@@ -259,18 +284,32 @@ class _Reader:
                 try:
                     entry.options[key] = options.convert(value, wanted[key], folder=self.folder)
                 except options.OptionError as error:
-                    self._say((*place, key), f"`{key}`: {error}")
+                    self._complain((*place, key), f"`{key}`: {error}", value)
         for key in entry.signature.required:
             if key not in given:
                 self._say(place, f"`{entry.run}` needs the configuration `{key}`", key=True)
 
     def _flag(self, value: Any, place: tuple[str | int, ...]) -> bool:
-        if not isinstance(value, bool):
-            self._say(place, f"`restart` is true or false, not `{value}`")
-        return bool(value)
+        try:
+            return bool(options.convert(value, bool, folder=self.folder))
+        except options.OptionError:
+            self._complain(place, f"`restart` is true or false, not `{value}`", value)
+            return True
+
+    def _complain(self, place: tuple[str | int, ...], what: str, value: Any) -> None:
+        """Of a value that was typed, the command line is the place, and not the file that passed it on."""
+        if isinstance(value, options.Text) and value.origin:
+            self.problems.append(Problem(value.origin, 0, 0, what))
+        else:
+            self._say(place, what)
 
     def _check_paths(self, graph: Graph) -> None:
         if self.problems:
+            return
+        try:
+            run_dir()
+        except TopicError as error:
+            self.problems.append(Problem("the runtime directory", 0, 0, str(error)))
             return
         names = [(topic.node, topic.name) for topic in graph.topics]
         for entry, wire in graph.command_wires():

@@ -14,10 +14,11 @@ from zuluko.bus import clock
 from zuluko.launch.graph import Graph
 from zuluko.launch.story import Event, Story, describe
 from zuluko.launch.view import summary_rows
-from zuluko.messages import Frame
+from zuluko.messages import Frame, LockState
 
-PICTURE = (48, 36)  # pixels; a character shows two, one above the other
-WIDE_ENOUGH = 100  # columns, for the picture to stand beside the words
+# From how many columns on the picture stands beside the words, and how large, in pixels; a character shows
+# two, one above the other.
+PICTURES = {100: (48, 36), 76: (32, 24)}
 MOODS = {"good": "green", "bad": "bold red", "": "default"}
 
 
@@ -27,6 +28,7 @@ class LiveScreen:
     def __init__(self, graph: Graph, story: Story) -> None:
         self._graph, self._story = graph, story
         self._start = clock.now()
+        self._running = True
         self._console = Console()
         self._live = Live(console=self._console, auto_refresh=False, transient=False)
 
@@ -35,6 +37,8 @@ class LiveScreen:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._running = False
+        self.refresh()
         self._live.stop()
 
     def events(self, events: Iterable[Event]) -> None:
@@ -62,16 +66,16 @@ class LiveScreen:
             words.add_row(name, text)
         inside: RenderableType = words
         story = self._story
-        if story.frame and self._console.width >= WIDE_ENOUGH and self._console.color_system:
+        size = next((size for least, size in PICTURES.items() if self._console.width >= least), None)
+        if story.frame and size and self._console.color_system:
             inside = Table.grid(padding=(0, 2), expand=True)
-            inside.add_column(width=PICTURE[0])
+            inside.add_column(width=size[0])
             inside.add_column(ratio=1)
-            inside.add_row(picture(story.frame, self._boxes()), words)
+            inside.add_row(picture(story.frame, self._boxes(), size), words)
         seconds = (clock.now() - self._start) / 1e9
         title = f"[bold]{self._graph.name}[/]  {seconds:.0f} s"
-        return Group(
-            Panel(inside, title=title, title_align="left", subtitle="Ctrl-C stops", subtitle_align="right")
-        )
+        hint = "Ctrl-C stops" if self._running else None
+        return Group(Panel(inside, title=title, title_align="left", subtitle=hint, subtitle_align="right"))
 
     def _boxes(self) -> list[tuple[float, float, float, float]]:
         faces = self._story.faces
@@ -94,7 +98,7 @@ class LiveScreen:
         if story.frame:
             height, width = story.frame.image.shape[:2]
             rate = max((story.rate(t.name) for t in self._graph.topics if t.kind is Frame), default=0.0)
-            scene = f"   (truth: {story.frame.scene})" if story.frame.scene else ""
+            scene = f"   (in the picture: {story.frame.scene})" if story.frame.scene else ""
             rows.append(("camera", Text(f"{width} x {height}, {rate:.0f} Hz{scene}")))
         if story.faces:
             known = any(face.name for face in story.faces.items)
@@ -110,20 +114,7 @@ class LiveScreen:
         return rows
 
     def _lock_rows(self) -> list[tuple[str, Text]]:
-        lock = self._story.lock
-        if lock is None:
-            return []
-        if lock.state == "locked":
-            return [("lock", Text(f"locked ({lock.reason})", style="bold"))]
-        left = max(0.0, (lock.until - clock.now()) / 1e9)
-        return [
-            (
-                "lock",
-                Text(
-                    f" UNLOCKED  for {left:.1f} s more", style=Style(bold=True, reverse=True, color="green")
-                ),
-            )
-        ]
+        return [(topic.partition(".")[0], _lock(state)) for topic, state in self._story.locks.items()]
 
     def _nodes(self) -> Text:
         text = Text()
@@ -133,12 +124,19 @@ class LiveScreen:
         return text
 
 
-def picture(frame: Frame, boxes: Iterable[tuple[float, float, float, float]]) -> Text:
-    """A frame as coloured half blocks, PICTURE pixels large; boxes are left, top, right, bottom, 0 to 1."""
+def _lock(state: LockState) -> Text:
+    if state.state == "locked":
+        return Text(f"locked ({state.reason})", style="bold")
+    left = max(0.0, (state.until - clock.now()) / 1e9)
+    return Text(f" UNLOCKED  for {left:.1f} s more", style=Style(bold=True, reverse=True, color="green"))
+
+
+def picture(frame: Frame, boxes: Iterable[tuple[float, float, float, float]], size: tuple[int, int]) -> Text:
+    """A frame as coloured half blocks, so many pixels large; boxes are left, top, right, bottom, 0 to 1."""
     import cv2
 
-    width, height = PICTURE
-    small = cv2.resize(frame.image, PICTURE, interpolation=cv2.INTER_AREA)
+    width, height = size
+    small = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
     for left, top, right, bottom in boxes:
         corners = (round(left * width), round(top * height)), (round(right * width), round(bottom * height))
         cv2.rectangle(small, *corners, (80, 220, 80), 1)

@@ -11,9 +11,12 @@ from zuluko import document
 
 
 class Text(str):
-    """A value that was typed on the command line: text that becomes what the option's type asks for."""
+    """A value that came as text, and becomes what the option's type asks for; ``origin`` says from where."""
 
-    __slots__ = ()
+    origin = ""
+
+
+MISSING = object()  # what stands for a value that has been complained of already
 
 
 class OptionError(ValueError):
@@ -38,7 +41,7 @@ def convert(value: Any, kind: Any, *, folder: Path) -> Any:
 def _convert(value: Any, kind: Any, folder: Path) -> Any:
     try:
         return msgspec.convert(
-            _durations(value, kind),
+            _plain(value, kind),
             kind,
             strict=not isinstance(value, Text),
             dec_hook=lambda inner, given: _path(inner, given, isinstance(value, Text), folder),
@@ -53,10 +56,21 @@ def _path(kind: type, value: Any, typed: bool, folder: Path) -> Any:
     raise ValueError(f"expected a {kind.__name__}")
 
 
-def _durations(value: Any, kind: Any) -> Any:
+def _plain(value: Any, kind: Any) -> Any:
+    """What a person may write for a type: 5s for a float, a number for a text, null typed for None."""
     asked = {kind, *typing.get_args(kind)}
-    if isinstance(value, str) and float in asked and str not in asked and not _number(value):
+    if isinstance(value, Text) and value == "null" and type(None) in asked:
+        return None
+    if (
+        isinstance(value, str)
+        and value[:1].isdigit()
+        and float in asked
+        and str not in asked
+        and not _number(value)
+    ):
         return document.seconds(value)
+    if type(value) is int and str in asked and not {int, float} & asked:
+        return str(value)  # `source: 0` is the camera's number
     return value
 
 

@@ -50,13 +50,16 @@ def _typed(file: Path, params: Mapping[str, Any]) -> dict[str, Any]:
     defaults = declared if isinstance(declared, dict) else {}
     typed = {}
     for name, value in params.items():
+        if value is options.MISSING:
+            continue
         default = defaults.get(name)
         if isinstance(default, dict):
             default = default.get("default")
         typed[name] = value
-        if isinstance(value, options.Text) and default is not None:
+        if isinstance(value, options.Text):
+            kind = list if default is None else type(default)
             with suppress(options.OptionError):  # the rules say what they expect, and where
-                typed[name] = options.convert(value, type(default), folder=file.parent)
+                typed[name] = options.convert(value, kind, folder=file.parent)
     return typed
 
 

@@ -1,23 +1,27 @@
 """Runs one node in its own process: opens its topics, calls its function, publishes what it yields.
 
 The supervisor forks, and the child calls ``main``. They talk over a socket of their own, one JSON object a
-packet: ``{"ready": true}`` once, then ``{"stats": {...}}`` about once a second and at the end.
+packet: ``{"ready": true}`` once, ``{"turned": true}`` when its loop has turned, and ``{"stats": {...}}`` about
+once a second and at the end.
 """
 
 import ctypes
+import functools
 import json
 import logging
+import operator
 import os
 import random
+import select
 import signal
 import socket
 import sys
+import threading
 import time
-import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from zuluko.bus import frames
 from zuluko.bus.commands import CommandReceiver, CommandSender
@@ -30,6 +34,9 @@ from zuluko.bus.wire import Envelope, Hop
 from zuluko.launch.graph import Entry, Graph, Topic, Wire
 
 USER_MISTAKE = 78  # EX_CONFIG of sysexits.h: starting again would not help
+TERMINATED = 143  # 128 + SIGTERM: it was told to stop, and did
+BEAT = 1.0  # s between two signs of life
+GRACE = 3.0  # s from SIGTERM to SIGKILL
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 
 log = logging.getLogger("zuluko.launch")
@@ -46,21 +53,23 @@ class Reporter:
         self._control = control
         self._stats = stats
         self._next = 0.0
-        self.ready = False
+        self._ready = False
 
     def beat(self) -> None:
         """Called whenever the node's loop turns."""
-        now = time.monotonic()
-        if now >= self._next:
+        if not self._ready:
+            self._ready = self.tell(ready=True)
+        if (now := time.monotonic()) >= self._next:
             self.tell(stats=self._stats())
-            self._next = now + 1.0
-        if not self.ready:
-            self.ready = True
-            self.tell(ready=True)
+            self._next = now + BEAT
 
-    def tell(self, **what: Any) -> None:
-        with suppress(OSError):  # the supervisor is gone or busy; the next beat tells the same
+    def tell(self, **what: Any) -> bool:
+        """False where the supervisor is gone or busy; the next beat tells the same."""
+        try:
             self._control.send(json.dumps(what).encode(), socket.MSG_DONTWAIT)
+        except OSError:
+            return False
+        return True
 
 
 def become(name: str, parent: int) -> None:
@@ -70,24 +79,37 @@ def become(name: str, parent: int) -> None:
     libc.prctl(_PR_SET_NAME, name.encode()[:15])
     if os.getppid() != parent:
         os._exit(1)  # the parent died before the request was made
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to act on
     random.seed()
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed()
 
 
-def main(graph: Graph, entry: Entry, control: socket.socket) -> NoReturn:
-    """Runs a node to its end and leaves the process with its exit status."""
-    status = 1
+def outlive_by(seconds: float) -> None:
+    """Kills this process so long after its parent's death, if it is still there, with the group it leads."""
+    parent = os.pidfd_open(os.getppid())
+
+    def watch() -> None:
+        poll = select.poll()
+        poll.register(parent, select.POLLIN)
+        poll.poll()
+        time.sleep(seconds)
+        group = os.getpgrp() == os.getpid()
+        os.killpg(0, signal.SIGKILL) if group else os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="parent watch", daemon=True).start()
+
+
+def main(graph: Graph, entry: Entry, control: socket.socket) -> int:
+    """Runs a node to its end, in the forked child; its exit status."""
+    os.setpgid(0, 0)  # the terminal's Ctrl-C and hang-up are the supervisor's to act on
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    node = Node(graph, entry, control)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT))
+    outlive_by(GRACE)
     try:
-        status = Node(graph, entry, control).run()
+        return node.run()
     except Stopped:
-        status = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+        return TERMINATED
 
 
 class Node:
@@ -98,32 +120,39 @@ class Node:
         self._waker = Waker()
         self._poller = Poller(graph.name)
         self._inside = False
+        self._turned = False
+        self._is_driven = any(wire.input.kind == "stream" for wire in entry.wires)
         self._edges: list[Edge] = []
         self._driver: LiveStream[Message] | None = None
         self._publishers: dict[type[Message], Publisher] = {}
         self._senders: list[CommandSender] = []
+        self._unsent = 0
         self._reporter = Reporter(control, self._stats)
         signal.signal(signal.SIGTERM, self._on_sigterm)
 
     def _on_sigterm(self, _number: int, _frame: FrameType | None) -> None:
         self._waker.stop()
-        if self._inside and not self._entry.wires:
+        if self._inside and not self._is_driven:
             self._inside = False
             raise Stopped
 
     def run(self) -> int:
-        self._open()
+        try:
+            self._open()
+        except OSError as error:  # such as a full disk under the runtime directory
+            print(f"cannot open its topics: {error}", file=sys.stderr)
+            return 1
         try:
             self._loop()
-            return 0
         except ValueError as error:
-            if self._reporter.ready:
+            if self._turned:
                 raise
             print(error, file=sys.stderr)
             return USER_MISTAKE
         finally:
             self._reporter.tell(stats=self._stats())
             self._close()
+        return TERMINATED if self._waker.stopped else 0
 
     def _open(self) -> None:
         for topic in self._entry.outputs:
@@ -134,28 +163,45 @@ class Node:
                 self._senders.append(CommandSender(self._graph.name, reader.name, wire.input.name))
 
     def _loop(self) -> None:
-        inputs = [self._input(wire) for wire in self._entry.wires]
+        inputs = self._inputs()
+        if not self._is_driven:
+            self._reporter.beat()
         result = self._call(lambda: self._entry.function(*inputs, **self._entry.options))
         if not isinstance(result, Iterator):
             return
-        while self._entry.wires or not self._waker.stopped:
-            try:
-                message = self._call(lambda: next(result))
-            except StopIteration:
-                return
-            self._publish(message)
-            if not self._entry.wires:
-                self._reporter.beat()
-        if close := getattr(result, "close", None):
-            close()
+        try:
+            while self._is_driven or not self._waker.stopped:
+                message = self._call(lambda: next(result, None))
+                if message is None:
+                    return
+                self._publish(message)
+                self._turn()
+        finally:
+            if close := getattr(result, "close", None):
+                close()
+
+    def _turn(self) -> None:
+        if not self._turned:
+            self._turned = self._reporter.tell(turned=True)
+        self._reporter.beat()
 
     def _call(self, step: Callable[[], Any]) -> Any:
         """Runs the node's own code; only there may a signal interrupt a source."""
         try:
             self._inside = True
+            if self._waker.stopped and not self._is_driven:
+                raise Stopped
             return step()
         finally:
             self._inside = False
+
+    def _inputs(self) -> list[Any]:
+        """The inputs in the order of the signature; the streams are made first, for the others count from the
+        message that drives the loop."""
+        made: dict[str, Any] = {}
+        for wire in sorted(self._entry.wires, key=lambda wire: wire.input.kind != "stream"):
+            made[wire.input.name] = self._input(wire)
+        return [made[wire.input.name] for wire in self._entry.wires]
 
     def _publish(self, message: Message) -> None:
         publisher = self._publishers.get(type(message))
@@ -165,16 +211,23 @@ class Node:
         cause: tuple[Hop, ...] = self._driver.cause if self._driver else ()
         envelope: Envelope[Any] = publisher.send(message, cause)
         if isinstance(message, Command):
-            for sender in self._senders:
-                if message.to in ("", sender.node):
-                    sender.send(envelope)
+            self._command(message, envelope)
+
+    def _command(self, message: Command, envelope: Envelope[Any]) -> None:
+        meant = [sender for sender in self._senders if message.to in ("", sender.node)]
+        for sender in meant:
+            sender.send(envelope)
+        if not meant:
+            self._unsent += 1
+            known = ", ".join(sender.node for sender in self._senders) or "nobody listens"
+            log.error("command %s is for %s; there is: %s", message.id, message.to or "everybody", known)
 
     def _input(self, wire: Wire) -> Any:
         if wire.input.kind == "latests":
             return {topic.name: LiveLatest(self._latched(topic), self._driver) for topic in wire.topics}
         if wire.input.kind == "latest":
             return LiveLatest(self._latched(wire.topics[0]), self._driver)
-        stream = LiveStream[Message](self._stream_edges(wire), self._waker, self._poller, self._reporter.beat)
+        stream = LiveStream[Message](self._stream_edges(wire), self._waker, self._poller, self._turn)
         self._driver = self._driver or stream
         return stream
 
@@ -182,7 +235,7 @@ class Node:
         if wire.period is not None:
             return [Timer(wire.period)]
         if wire.reliable:
-            kind: Any = wire.topics[0].kind
+            kind: Any = functools.reduce(operator.or_, dict.fromkeys(topic.kind for topic in wire.topics))
             receiver: Edge = CommandReceiver(
                 self._graph.name, self._entry.name, wire.input.name, kind, poller=self._poller
             )
@@ -204,16 +257,22 @@ class Node:
 
     def _stats(self) -> dict[str, Any]:
         """How many messages went out and came in, and how many were lost, by topic and cause."""
-        publishers = self._publishers.values()
+        received: Counter[str] = Counter()
+        lost: dict[str, Counter[str]] = {}
+        for edge in self._edges:
+            received[edge.topic] += edge.received
+            lost.setdefault(edge.topic, Counter()).update(edge.lost)
+        for publisher in self._publishers.values():
+            lost.setdefault(publisher.topic, Counter()).update(publisher.lost)
         return {
-            "published": {publisher.topic: publisher.seq for publisher in publishers},
-            "received": {edge.topic: edge.received for edge in self._edges},
-            "lost": {edge.topic: dict(edge.lost) for edge in self._edges if edge.lost},
-            "dropped": {publisher.topic: dict(publisher.lost) for publisher in publishers if publisher.lost},
-            "commands": {
-                sender.node: {"taken": sender.taken, "failed": sender.failed} for sender in self._senders
-            },
+            "published": {publisher.topic: publisher.seq for publisher in self._publishers.values()},
+            "received": received,
+            "lost": {topic: causes for topic, causes in lost.items() if causes},
+            "commands": {"taken": sum(s.taken for s in self._senders), "failed": self._failed()},
         }
+
+    def _failed(self) -> int:
+        return self._unsent + sum(sender.failed for sender in self._senders)
 
     def _close(self) -> None:
         for sender in self._senders:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from zuluko.bus.message import Message
+from zuluko.bus.message import Message, MessageError, arrays
 from zuluko.bus.streams import Latest, Stream
 
 
@@ -41,9 +41,9 @@ def read(function: Callable[..., Any]) -> Signature:
     """Reads a node function's annotations; raises SignatureError."""
     try:
         hints = typing.get_type_hints(function, include_extras=True)
-    except (NameError, TypeError) as error:
-        raise SignatureError(f"its annotations cannot be read: {error}") from None
-    parameters = inspect.signature(function).parameters.values()
+        parameters = inspect.signature(function).parameters.values()
+    except Exception as error:  # an annotation may be any text
+        raise SignatureError(f"its annotations cannot be read: {type(error).__name__}: {error}") from None
     inputs, options, required = [], {}, []
     for parameter in parameters:
         hint = hints.get(parameter.name)
@@ -64,7 +64,7 @@ def _input(name: str, hint: Any) -> Input:
         return Input(name, "stream", _messages(arguments[0], name))
     if origin is Latest:
         return Input(name, "latest", _messages(arguments[0], name))
-    if origin in (Mapping, dict) and typing.get_origin(arguments[1]) is Latest:
+    if origin in (Mapping, dict) and len(arguments) == 2 and typing.get_origin(arguments[1]) is Latest:
         return Input(name, "latests", _messages(typing.get_args(arguments[1])[0], name))
     raise SignatureError(
         f"the input `{name}` must be annotated Stream[...] or Latest[...]; "
@@ -75,7 +75,7 @@ def _input(name: str, hint: Any) -> Input:
 def _outputs(hint: Any) -> tuple[type[Message], ...]:
     if hint is None or hint is type(None):
         return ()
-    if typing.get_origin(hint) not in (Iterator, Iterable, Generator):
+    if typing.get_origin(hint) not in (Iterator, Iterable, Generator) or not typing.get_args(hint):
         raise SignatureError("it must be annotated to return Iterator[a message type], or None")
     return _messages(typing.get_args(hint)[0], "what it yields")
 
@@ -86,4 +86,8 @@ def _messages(hint: Any, name: str) -> tuple[type[Message], ...]:
     for kind in kinds:
         if not (isinstance(kind, type) and issubclass(kind, Message)):
             raise SignatureError(f"`{name}` is annotated with {hint}, which is not a message type")
+        try:
+            arrays(kind)
+        except MessageError as error:
+            raise SignatureError(str(error)) from None
     return tuple(kinds)

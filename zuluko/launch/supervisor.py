@@ -8,6 +8,7 @@ no thread, because it forks; whoever watches the bus (the view) is a forked chil
 import gc
 import json
 import os
+import select
 import selectors
 import signal
 import socket
@@ -17,18 +18,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from zuluko.launch.child import GRACE, Child, fork
+from zuluko.launch.child import BROKEN_PIPE, Child, fork
 from zuluko.launch.graph import Graph
 from zuluko.launch.graphlock import GraphLock
-from zuluko.launch.runner import USER_MISTAKE
+from zuluko.launch.runner import GRACE, USER_MISTAKE
 
-START_DEADLINE = 15.0  # s to a node's first beat; after that the others no longer wait for it
+START_DEADLINE = 10.0  # s to a node's first beat; after that the others no longer wait for it
 DRAIN = 0.5  # s that the rest has after the last source ended
 BACKOFF = (0.1, 5.0)  # s to the first and at most to any restart; doubled in between
 STEADY = 10.0  # s of life that make an earlier failure forgotten
 MOST_RESTARTS = 10  # in a row
+SILENCE = 5.0  # s without a sign of life from a node that waits for messages: it hangs
+LINES = (200, 1000)  # of a node's log: a second, and at once
 
 Watch = Callable[[int], int]
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _UP = ("ready", "ended", "late", "failed")
 
 
@@ -41,7 +45,9 @@ class Supervisor:
         self._watch = watch
         self._children = {name: Child(entry) for name, entry in graph.entries.items()}
         self._view = 0
-        self._events = -1
+        self._view_fd = -1
+        self._events: socket.socket | None = None
+        self._budgets: dict[str, tuple[float, float, int]] = {}
         self._stopping = False
         self._status = 0
         self._drain_at: float | None = None
@@ -60,14 +66,17 @@ class Supervisor:
                 pass
             return self._end_view()
         finally:
-            for child in self._children.values():
-                if child.alive:
-                    child.kill()
-                    child.reap()
-            if self._view:
-                os.kill(self._view, signal.SIGKILL)
-                os.waitpid(self._view, 0)
+            self._leave_nothing()
             lock.release()
+
+    def _leave_nothing(self) -> None:
+        for child in self._children.values():
+            if child.alive:
+                child.kill()
+                child.reap()
+        if self._view:
+            os.kill(self._view, signal.SIGKILL)
+            self._reap_view(os.waitpid(self._view, 0)[1])
 
     def _take_signals(self) -> None:
         reader, writer = socket.socketpair()
@@ -76,7 +85,7 @@ class Supervisor:
         signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         self._wakeup = (reader, writer)
         self._selector.register(reader, selectors.EVENT_READ, self._on_signal)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in _STOPS:
             signal.signal(number, lambda *_: None)
 
     def _on_signal(self) -> None:
@@ -117,6 +126,10 @@ class Supervisor:
         for child in self._children.values():
             if child.state == "backoff" and now >= (child.restart_at or 0):
                 self._start(child)
+            elif child.state == "ready" and child.is_driven and now - child.heard > SILENCE:
+                self._tell(child, text=f"gave no sign of life for {SILENCE:g} s and is killed")
+                child.kill()
+                child.heard = now
             elif child.state == "starting" and now - child.started > START_DEADLINE:
                 child.state = "late"
                 what = f"is not ready after {START_DEADLINE:g} s; the others go on without it"
@@ -137,7 +150,12 @@ class Supervisor:
         return all(self._children[name].state in _UP for name in consumers)
 
     def _start(self, child: Child) -> None:
-        end, log, control = child.start(self._graph)
+        try:
+            end, log, control = child.start(self._graph)
+        except OSError as error:  # no memory, process or descriptor left
+            child.failures += 1
+            self._back_off(child, str(error))
+            return
         self._selector.register(end, selectors.EVENT_READ, lambda: self._on_exit(child))
         self._selector.register(log, selectors.EVENT_READ, lambda: self._on_log(child, log))
         self._selector.register(control, selectors.EVENT_READ, lambda: self._on_control(child, control))
@@ -150,8 +168,21 @@ class Supervisor:
         self._pass_on(child, lines or [])
 
     def _pass_on(self, child: Child, lines: list[str]) -> None:
+        """Tells a node's lines; of a node that pours them out some are left out, and that is told."""
+        a_second, at_once = LINES
+        left, when, cut = self._budgets.get(child.name, (at_once, time.monotonic(), 0))
+        now = time.monotonic()
+        left = min(at_once, left + (now - when) * a_second)
         for line in lines:
+            if left < 1:
+                cut += 1
+                continue
+            if cut:
+                self._tell(child, text=f"({cut} lines left out)")
+                cut = 0
+            left -= 1
             self._tell(child, log=line)
+        self._budgets[child.name] = (left, now, cut)
 
     def _on_control(self, child: Child, fd: int) -> bool:
         """Hears what a node tells of itself; False when there is no more for now."""
@@ -162,6 +193,7 @@ class Supervisor:
         if told.get("ready"):
             child.state = "ready"
             self._tell(child, state="ready", after=round(time.monotonic() - child.started, 3))
+        child.has_turned |= "turned" in told
         if "stats" in told:
             self._tell(child, stats=told["stats"])
         return bool(told)
@@ -186,7 +218,7 @@ class Supervisor:
             child.state = "ended"
             self._tell(child, state="ended")
             self._note_end()
-        elif code == USER_MISTAKE:
+        elif code == USER_MISTAKE and not child.has_turned:
             self._fail(child, "cannot run")
         elif not child.entry.restart:
             self._fail(child, f"died ({_how(code)})")
@@ -219,34 +251,47 @@ class Supervisor:
             child.terminate()
 
     def _start_view(self, watch: Watch) -> None:
-        reader, self._events = os.pipe()
-        os.set_blocking(self._events, False)
-        self._view = fork("zk:view", lambda: os._exit(watch(reader)), keep=(reader,))
-        os.close(reader)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        self._view = fork("zk:view", lambda: watch(theirs.fileno()), keep=(theirs.fileno(),))
+        theirs.close()
+        self._events, self._view_fd = ours, os.pidfd_open(self._view)
+        self._selector.register(self._view_fd, selectors.EVENT_READ, self._on_view_exit)
+
+    def _on_view_exit(self) -> None:
+        """Nobody looks any more: after a closed pipe (`| head`) the graph stops, else it goes on."""
+        code = self._reap_view(os.waitpid(self._view, 0)[1])
+        if code == BROKEN_PIPE:
+            self._status = BROKEN_PIPE
+            self._stop()
+        elif not self._stopping:
+            self._tell(text=f"the view died ({_how(code)}); the graph goes on")
+
+    def _reap_view(self, status: int) -> int:
+        self._forget(self._view_fd)
+        os.close(self._view_fd)
+        if self._events:
+            self._events.close()
+        self._view, self._events = 0, None
+        return os.waitstatus_to_exitcode(status)
 
     def _end_view(self) -> int:
         """Lets the view show how it ended; its exit status is the graph's, unless that failed."""
-        if not self._view:
+        if not self._view or not self._events:
             return self._status
-        os.close(self._events)
-        self._events = -1
-        deadline = time.monotonic() + GRACE
-        while time.monotonic() < deadline:
-            pid, status = os.waitpid(self._view, os.WNOHANG)
-            if pid:
-                self._view = 0
-                return self._status or abs(os.waitstatus_to_exitcode(status))
-            time.sleep(0.01)
-        return self._status or 1
+        self._events.shutdown(socket.SHUT_WR)
+        ended, _, _ = select.select([self._view_fd], [], [], GRACE)
+        if not ended:
+            return self._status or 1
+        return self._status or abs(self._reap_view(os.waitpid(self._view, 0)[1]))
 
     def _tell(self, child: Child | None = None, **what: Any) -> None:
         """Tells the view; without one, standard error hears what a person should know."""
         name = child.name if child else ""
-        if self._events >= 0:
-            with suppress(OSError):
-                os.write(self._events, json.dumps({"node": name, **what}).encode() + b"\n")
-                return
-        if said := what.get("text") or what.get("log"):
+        if self._events:
+            with suppress(OSError):  # a view that stands still misses it, and holds nobody up
+                self._events.send(json.dumps({"node": name, **what}).encode())
+        elif said := what.get("text") or what.get("log"):
             print(f"{name}: {said}" if name else said, file=sys.stderr, flush=True)
 
 

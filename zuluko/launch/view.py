@@ -7,9 +7,11 @@ has lost, and the summary says so.
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
+from itertools import islice
 from typing import Any, Literal, Protocol
 
 from zuluko.bus import clock
@@ -17,9 +19,11 @@ from zuluko.bus.message import Message
 from zuluko.bus.poller import Poller
 from zuluko.bus.subscriber import Subscriber
 from zuluko.launch.graph import Graph
+from zuluko.launch.runner import outlive_by
 from zuluko.launch.story import Event, Story
 
 REFRESH = 125  # ms between two pictures of the screen
+MOST_AT_ONCE = 100  # messages of one topic before the others have their turn
 Style = Literal["auto", "plain", "json"]
 
 
@@ -40,7 +44,10 @@ class Screen(Protocol):
 def watch(graph: Graph, events: int, *, style: Style = "auto") -> int:
     """Shows a running graph until its events end; 0 if the lock did what it should, else 1."""
     stop = Stop()
-    story = Story(_holds(graph), clock.now())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
+    outlive_by(1.0)
+    demo = any(entry.options.get("source") == "demo" for entry in graph.entries.values())
+    story = Story(_holds(graph), clock.now(), has_truth=demo)
     with ExitStack() as stack:
         ears = Ears(graph, events)
         stack.callback(ears.close)
@@ -60,6 +67,7 @@ def _holds(graph: Graph) -> dict[str, float]:
 
 
 def _show(story: Story, screen: Screen) -> None:
+    story.look(clock.now())
     screen.events(list(story.events))
     story.events.clear()
     screen.refresh()
@@ -90,14 +98,13 @@ class Ears:
     """Hears every topic of a graph, and the supervisor's events."""
 
     def __init__(self, graph: Graph, events: int) -> None:
-        self._events = events
-        self._rest = b""
+        self._events = socket.socket(fileno=events)
+        self._events.setblocking(False)
         self._poller = Poller(graph.name)
         self._topics = [
             Subscriber[Message](graph.name, topic.name, topic.kind, keep=256, poller=self._poller)
             for topic in graph.topics
         ]
-        os.set_blocking(events, False)
         self._poller.watch(events)
 
     def listen(self, story: Story) -> bool:
@@ -106,26 +113,30 @@ class Ears:
         while (left := (until - clock.now()) // 1_000_000) > 0:
             self._poller.wait(left / 1000)
             for subscriber in self._topics:
-                while (envelope := subscriber.receive()) is not None:
+                for envelope in islice(iter(subscriber.receive, None), MOST_AT_ONCE):
                     story.hear(subscriber.topic, envelope, clock.now())
             if not self._note(story):
                 return False
         return True
 
     def _note(self, story: Story) -> bool:
-        try:
-            data = os.read(self._events, 1 << 20)
-        except BlockingIOError:
-            return True
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            story.note(json.loads(line), clock.now())
-        return bool(data)
+        """Takes in the supervisor's events, one packet each; false at their end."""
+        while True:
+            try:
+                packet = self._events.recv(1 << 18)
+            except BlockingIOError:
+                return True
+            except ConnectionError:
+                return False
+            if not packet:
+                return False
+            story.note(json.loads(packet), clock.now())
 
     def close(self) -> None:
         for subscriber in self._topics:
             subscriber.close()
         self._poller.close()
+        self._events.close()
 
 
 class Plain:
@@ -145,7 +156,7 @@ class Plain:
     def end(self, summary: dict[str, Any]) -> None:
         print()
         for name, value in summary_rows(summary):
-            print(f"{name:<24}{value}")
+            print(f"{name:<24}{value}", flush=True)
 
 
 class Json:
@@ -174,7 +185,7 @@ def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     lost = ", ".join(f"{count} {cause}" for cause, count in summary["lost"].items())
     rows = {
         "frames": summary["frames"] and str(summary["frames"]),
-        "faces": summary["faces"] and str(summary["faces"]),
+        "faces found": summary["faces"] and str(summary["faces"]),
         "decisions": summary["decisions"] and f"{summary['decisions']}, of which {summary['fired']} fired",
         "unlocks": summary["decisions"] and f"{summary['unlocks']}{refused}",
         "evidence to unlock": latency["median"] is not None
