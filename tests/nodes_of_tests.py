@@ -8,7 +8,7 @@ from typing import Annotated
 
 import numpy as np
 
-from zuluko import Array, Command, Latest, Message, Stream, Tick
+from zuluko import Array, Command, Latest, Message, Stream, Synced, Tick
 
 
 class Count(Message, tag="Count/1"):
@@ -166,3 +166,16 @@ def spawning() -> Iterator[Count]:
     while True:
         yield Count(n=child.pid)
         time.sleep(0.02)
+
+
+def numbered(*, start: int = 0, step: int = 10, limit: int = 20) -> Iterator[Count]:
+    """Stamps in milliseconds: start, start + step, ..."""
+    for n in range(limit):
+        yield Count(stamp=(start + n * step) * 1_000_000, n=n)
+        time.sleep(0.005)
+
+
+def paired(pairs: Synced[Count, Count]) -> Iterator[Status]:
+    for left, right in pairs:
+        yield Status(stamp=left.stamp, text=f"{left.n} {right.n}")
+    print(f"unpaired {pairs.unpaired}", flush=True)

@@ -1,5 +1,7 @@
 """The simulated bolt: it locks when nobody holds it open any more, however they went."""
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -50,6 +52,43 @@ def test_only_one_process_holds_it_open(tmp_path):
     first.lock()
     second.unlock()
     assert reading(tmp_path / "bolt") == "unlocked"
+
+
+@pytest.mark.parametrize("what", ["lock", "close"])
+def test_it_locks_although_its_file_cannot_be_written(tmp_path, monkeypatch, what):
+    path = tmp_path / "bolt"
+    simulated = SimulatedBolt(str(path))
+    simulated.unlock()
+    open_files = len(os.listdir("/proc/self/fd"))
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with pytest.raises(OSError, match="No space left"):
+            getattr(simulated, what)()
+    assert simulated.is_locked
+    assert reading(path) == "locked"
+    assert len(os.listdir("/proc/self/fd")) == open_files - (what == "close")
+    simulated.close()
+
+
+def test_what_could_not_be_written_when_it_opened_does_not_stay_held(tmp_path, monkeypatch):
+    path = tmp_path / "bolt"
+    simulated, other = SimulatedBolt(str(path)), SimulatedBolt(str(path))
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with pytest.raises(OSError, match="No space left"):
+            simulated.unlock()
+        assert not simulated.is_locked
+    simulated.lock()
+    other.unlock()
+    assert reading(path) == "unlocked"
 
 
 HOLDER = """

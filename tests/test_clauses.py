@@ -31,10 +31,15 @@ class Robot(Message, tag="TestRobot/1"):
     loose: int | str = 0
     parts: tuple[Part, ...] = ()
     labels: list[str] = []  # noqa: RUF012
+    ranges: list[float] = []  # noqa: RUF012
     notes: dict[str, float] = {}  # noqa: RUF012
     picture: Annotated[np.ndarray, Array("u1", (None,))] = msgspec.field(
         default_factory=lambda: np.zeros(3, np.uint8)
     )
+
+
+class Map(Message, tag="TestMap/1"):
+    width: int = 0
 
 
 class Halt(Message, tag="TestHalt/1"):
@@ -43,8 +48,9 @@ class Halt(Message, tag="TestHalt/1"):
 
 TOPICS = {"robot": Robot, "faces": Faces, "lock": LockState, "planner.halt": Halt, "planner.robot": Robot}
 OWNERS = {"owners": ["ana"], "least": 0.45}
+NAMED = ("map", "list", "string")  # topics that are called as a type of CEL is
 SCOPE = kinds.scope_of(
-    {topic: kinds.of_topic(kind) for topic, kind in TOPICS.items()},
+    {topic: kinds.of_topic(kind) for topic, kind in {**TOPICS, **dict.fromkeys(NAMED, Map)}.items()},
     {
         "item": kinds.resolve(("faces", "items", "[]"), {"faces": kinds.of_topic(Faces)}),
         **{k: kinds.of_value(v) for k, v in OWNERS.items()},
@@ -91,6 +97,9 @@ def verdict(text: str, item: object = None, **inputs: Message) -> str:
         ("type(robot.speed) == double", ["robot.speed"]),
         ("planner.halt.near", ["planner.halt.near"]),
         ("robot.steps in [1, 2, 0x1F]", ["robot.steps"]),
+        ("map.width > 3 && list['width'] > 3", ["map.width", "list.width"]),
+        ("robot.labels.all(string, string != '')", ["robot.labels", "robot.labels[]"]),
+        ("type(robot.labels) == list", ["robot.labels"]),
         ("has(robot.mode)", ["robot.mode"]),
     ],
 )  # fmt: skip
@@ -141,6 +150,15 @@ def test_the_parts_of_a_clause_are_looked_at_one_by_one(text, parts):
         "'tail' in robot.labels",
         "faces.stamp > robot.stamp",
         "double(robot.steps) * 1.5 > robot.speed",
+        "map.width > 3 && list.width > 3 || string.width == 3",
+        "item.box[3] > 1.0 && item.landmarks[4][1] > 1.0",
+        'lock.state in ["locked", "unlocked"]',
+        "robot.steps == robot.speed",
+        "item.name in owners && !('' in owners)",
+        "'cups' in robot.notes && item.name in robot.notes",
+        "robot.loose == item.name",
+        "robot.speed in [1, 2.5]",
+        "faces.items.map(f, f.name) == owners",
     ],
 )
 def test_right_clauses_pass(text):
@@ -155,7 +173,7 @@ def test_right_clauses_pass(text):
         ("item.similarty >= 0.45", "`item` has no field `similarty`; did you mean `similarity`?"),
         ("item.zzz == 1", "`item` has no field `zzz`; it has box, landmarks, score, name, similarity"),
         ("lok.state == 'locked'", "`lok` is nothing known here; did you mean `lock`?"),
-        ("camera.x > 1", "`camera` is nothing known here; there is faces, item, least, lock, owners, planner, robot"),
+        ("camera.x > 1", "`camera` is nothing known here; there is faces, item, least, list, lock, map, owners"),
         ("planner.hal.near", "`planner` has no field `hal`; did you mean `halt`?"),
         ("planner.halt.neer", "`planner.halt` has no field `neer`; did you mean `near`?"),
         ("faces.items.exists(f, f.nam == '')", "`faces.items[]` has no field `nam`; did you mean `name`?"),
@@ -186,6 +204,19 @@ def test_right_clauses_pass(text):
         ("item.name.matches('(')", "cannot be evaluated: Function 'matches' error: '(' not a valid regex"),
         ("1 == 1 && " * 300 + "true", "the clause is longer than 2000 characters; make several of it"),
         ("(" * 900 + "true" + ")" * 900, "is no CEL expression"),
+        ("map.height > 3", "`map` has no field `height`; it has stamp, width"),
+        ("item.box[7] > 1.0", "`item.box` has no item 7; they count from 0 to 3"),
+        ("item.landmarks[0][2] > 1.0", "`item.landmarks[]` has no item 2; they count from 0 to 1"),
+        ("faces.items[-1].score > 0.5", "`faces.items` has no item -1; they count from 0 on"),
+        ('lock.state in ["open"]', "`lock.state` is one of locked, unlocked, never `open`"),
+        ('!(lock.state in ["locked", "open"])', "`lock.state` is one of locked, unlocked, never `open`"),
+        ('lock.state == "open"', "`lock.state` is one of locked, unlocked, never `open`"),
+        ("item.name in [1, 2]", "`item.name` is text, and can never equal a whole number"),
+        ("5 in owners", "`owners[]` is text, and can never equal a whole number"),
+        ("owners == 'ana'", "`owners` is a list, and can never equal text"),
+        ("item.name == owners", "`item.name` is text and `owners` is a list, and they can never be equal; `item.name in owners` asks whether it is one of them"),
+        ("item.name != item.score", "`item.name` is text and `item.score` is a number, and they can never be equal"),
+        ("item.score in owners", "`item.score` is a number and `owners[]` is text, and they can never be equal"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_before_it_runs(text, said):
@@ -258,6 +289,50 @@ def test_a_value_that_is_not_a_number_passes_no_threshold():
     assert (
         verdict("robot.speed >= 0.5", robot=robot) == verdict("robot.speed < 0.5", robot=robot) == "unknown"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("robot.speed != 0.3", "unknown"),
+        ("!(robot.speed == 0.3)", "unknown"),
+        ("!(robot.speed in [0.3])", "unknown"),
+        ("robot.speed != 0.3 || robot.steps == 0", "true"),
+        ("robot.parts.exists(p, p.weight != 1.0)", "unknown"),
+        ("robot.parts.exists(p, p.label == 'x')", "true"),
+        ("robot.notes.cups != 1.0", "unknown"),
+        ("robot.notes.bowls != 1.0", "true"),
+        ("robot.ranges.exists(r, r != 0.3)", "unknown"),
+        ("robot.ranges[0] == 0.3", "unknown"),
+        ("0.3 in robot.ranges", "unknown"),
+        ("robot.ranges.exists(r, r < 0.5)", "unknown"),
+        ("robot.ranges.exists(r, r > 0.5)", "unknown"),
+        ("size(robot.ranges) == 2 && robot.steps == 0", "true"),
+    ],
+)
+def test_a_comparison_with_nan_is_unknown_wherever_it_stands(text, expected):
+    robot = Robot(
+        speed=math.nan,
+        parts=(Part(label="x", weight=math.nan),),
+        notes={"cups": math.nan, "bowls": 2.0},
+        ranges=[math.nan, 0.3],
+    )
+    assert verdict(text, robot=robot) == expected
+
+
+def test_an_item_that_is_nan_is_unknown_and_the_next_is_not():
+    rule = clauses("item != 0.3", topics=())
+    assert [rule.evaluate({}, item) for item in (math.nan, 0.5, 0.3)] == [
+        *(("unknown",), ("true",), ("false",)),
+    ]
+
+
+def test_a_topic_called_as_a_type_of_cel_is_read():
+    inputs = {"map": Map(width=4)}
+    rule = clauses("map.width > 3", topics=("map",))
+    found = rule.explain(rule.evaluate(inputs), inputs)
+    assert (found[0].verdict, found[0].values) == ("true", {"map.width": 4})
+    assert rule.topics_of(0) == {"map"}
 
 
 def test_what_cel_has_no_type_for_is_unknown():

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,28 @@ def test_of_several_photographs_all_are_good_or_nothing_is_stored(tmp_path):
     assert enrolled(tmp_path) == {}
 
 
+def bomb(path: Path) -> None:
+    """A small PNG whose header promises 600 million pixels."""
+    header = struct.pack(">IIBBBBB", 30_000, 20_000, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")]
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+            for kind, data in chunks
+        )
+    )
+
+
+def test_a_relative_who_looks_alike(tmp_path):
+    face("enrol", "béa", PATHS["person_b_1"], home=tmp_path)
+    said = refused("enrol", "carl", PATHS["person_b_2"], home=tmp_path)
+    assert said.endswith("if carl is somebody else who looks alike, such as a relative, add --another-person")
+    done = face("enrol", "carl", PATHS["person_b_2"], "--another-person", home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert enrolled(tmp_path) == {"béa": 1, "carl": 1}
+
+
 def cut_short(path: Path, original: Path) -> None:
     content = original.read_bytes()
     path.write_bytes(content[: len(content) // 2])
@@ -75,12 +99,13 @@ def cut_short(path: Path, original: Path) -> None:
         (lambda path: path.touch(), "the file is empty"),
         (lambda path: None, "it cannot be read: No such file or directory"),
         (lambda path: path.mkdir(), "it is not a file"),
+        (bomb, "it has 30000 x 20000 pixels; at most 50 million are taken"),
         (
             lambda path: path.write_text("a poem"),
             "it is not a picture that OpenCV can read, such as JPEG or PNG",
         ),
     ],
-    ids=["truncated", "empty", "missing", "directory", "text"],
+    ids=["truncated", "empty", "missing", "directory", "bomb", "text"],
 )
 def test_a_file_that_is_no_picture_is_one_sentence(tmp_path, make, said):
     make(tmp_path / "photo.jpg")

@@ -32,7 +32,7 @@ def run(text: str, name: str) -> list[Any]:
 
 
 def test_the_examples_are_found():
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 6
 
 
 @pytest.mark.parametrize("text", EXAMPLES)

@@ -1,6 +1,8 @@
 """What fires a rule, when, and what is said when it does not. Times in the tests are in milliseconds."""
 
+import itertools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,12 +11,13 @@ from hypothesis import strategies as st
 
 from zuluko.actions.engine import Engine, Step
 from zuluko.actions.evaluation import Event
-from zuluko.actions.rulefile import check
+from zuluko.actions.rulefile import check, load
 from zuluko.bus.message import Command, Message
-from zuluko.bus.streams import Latest
+from zuluko.bus.streams import Latest, Stream
 from zuluko.document import parse
 from zuluko.messages import Decision, Face, Faces, LockCommand, LockState
 
+DOOR = Path(__file__).parents[1] / "zuluko" / "launch" / "door.rules.yaml"
 MS = 1_000_000
 START = 1_700_000_000_000  # ms; graph time counts from the epoch
 
@@ -218,6 +221,15 @@ def test_flicker_that_leaves_enough_true_does_not_arm_it_again():
     assert outcomes[-1] == "fired"
 
 
+def test_sightings_from_long_ago_do_not_add_up():
+    run = Run(light_rule(seen="3 of 5"))  # which at 500 ms may lie 2.5 s apart
+    assert [run.light(True, at=2900 * n).seen for n in range(4)] == [1] * 4
+    run = Run(light_rule(seen="3 of 5"))
+    assert [run.light(True, at=1250 * n).outcome for n in range(3)] == ["held", "held", "fired"]
+    run = Run(light_rule(seen="3 of 5"))
+    assert [run.light(True, at=1251 * n).outcome for n in range(9)] == ["held"] * 9
+
+
 def test_messages_of_one_stamp_are_one_piece_of_evidence():
     run = Run(light_rule(seen="3 of 5"))
     for n in range(6):
@@ -360,11 +372,56 @@ def test_evidence_too_old_at_the_end_of_for_does_not_act():
     assert run.deadline is None
 
 
-def test_for_starts_again_when_the_evidence_had_run_out_in_between():
+def test_for_starts_again_when_no_message_came_for_longer_than_max_age():
     run = Run(light_rule(for_="600ms"))
+    run.light(True, at=0, age=100)
+    run.light(True, at=500, age=100)
+    assert run.deadline == 600
+    run.light(True, at=1001, age=100)
+    assert run.deadline == 1601
+
+
+def test_evidence_that_grew_old_before_the_end_of_for_still_counts_for_the_next():
+    run = Run(light_rule(seen="2 of 3", for_="400ms"))
+    run.light(True, at=0, age=200)
+    run.light(True, at=300, age=200)
+    late = run.wake(at=700)
+    assert late is not None
+    assert (late.outcome, late.reason) == ("unknown", "evidence is 0.6 s old, at most 0.5")
+    assert (late.seen, run.deadline) == (2, None)
+    fired = run.light(True, at=750, age=200)
+    assert (fired.outcome, fired.reason) == ("fired", "seen 3 of 3, true for 0.45 s")
+
+
+def test_evidence_that_grew_old_counts_no_more_where_its_clauses_are_false_by_then():
+    rule = (
+        "a: {when: light, if: [light.on, lock.state == 'locked'], for: 600ms, max_age: 500ms, do: {horn: {}}}"
+    )
+    run = Run(engine(rule))
+    run.lock("locked")
     run.light(True, at=0)
-    run.light(True, at=550)
-    assert run.deadline == 1150
+    run.lock("unlocked")
+    assert run.wake(at=600) is not None
+    run.lock("locked")
+    assert run.light(True, at=450 + 150 + 50).reason == "true for 0 s, needs 0.6"
+
+
+def test_the_stock_door_opens_for_pictures_of_every_pace_and_age_that_it_takes():
+    """Whenever the evidence is fresh as it comes, and comes often enough, the owner gets in."""
+    waits = {}
+    for period, age in itertools.product(range(50, 451, 50), range(0, 451, 50)):
+        run = Run(door())
+        run.lock("locked")
+        for n in range(60):
+            if run.deadline is not None and run.deadline < n * period:
+                run.wake(at=run.deadline)
+            if not any(isinstance(said, Command) for said in run.said):
+                run.faces("ana", at=n * period, age=age)
+            else:
+                waits[period, age] = (run.said[-1].stamp // MS - START + age) / 1000
+                break
+    assert len(waits) == 9 * 10
+    assert max(waits.values()) < 2.0
 
 
 def test_a_late_message_is_looked_at_before_for_is_called_over():
@@ -411,6 +468,20 @@ def test_a_level_is_stale_after_three_seconds_where_nothing_is_said():
 def test_a_false_clause_outweighs_an_unknown_one():
     run = Run(engine("a: {when: light, if: [lock.state == 'locked', light.on]}"))
     assert run.light(False, at=0).reason == "clause `light.on` is false (light.on = False)"
+
+
+def test_a_level_that_is_read_at_once_but_was_told_long_ago_becomes_unknown():
+    """A rules node that starts is handed the last state of a lock, which may be dead."""
+    driver = Stream[Message]()
+    dead = Latest(LockState(state="locked", stamp=(START - 1000) * MS), driver=driver)
+    run = Run(engine("a: {when: light, if: [light.on, lock.state == 'locked'], seen: 2 of 2}"))
+    run.levels["lock"] = dead
+    outcomes = []
+    for at in (0, 1000, 1900, 2000, 2100):
+        driver.now = (START + at) * MS
+        outcomes.append(run.light(True, at=at).outcome)
+    assert outcomes == ["held", "fired", "held", "held", "unknown"]
+    assert run.said[-1].reason.endswith("(lock is 3.1 s old, at most 3)")
 
 
 @pytest.mark.parametrize(
@@ -505,6 +576,85 @@ def test_the_owner_who_stays_opens_the_door_again_once_it_has_locked():
     assert [n for n, outcome in enumerate(outcomes) if outcome == "fired"] == [2, 15]
 
 
+# -- again
+
+
+def test_with_again_it_fires_once_more_while_it_stays_true():
+    run = Run(light_rule(again="1s"))
+    outcomes = [run.light(True, at=400 * n).outcome for n in range(3)]
+    assert outcomes == ["fired", "held", "held"]
+    assert run.said[-1].reason == "still true since it fired; it fires again in 0.2 s if it stays so"
+    assert run.deadline == 1000
+    fired = run.wake(at=1000)
+    assert fired is not None
+    assert (fired.outcome, fired.stamp) == ("fired", (START + 800) * MS)
+    assert run.deadline is None or run.deadline == 2000
+    assert len({said.id for said in run.said if isinstance(said, Command)}) == 2
+
+
+def test_again_waits_for_the_cooldown_and_starts_anew_with_the_condition():
+    run = Run(light_rule(again="1s", cooldown="2s"))
+    assert run.light(True, at=0).outcome == "fired"
+    assert run.light(True, at=400).reason.endswith("fires again in 1.6 s if it stays so")
+    assert run.deadline == 2000
+    run = Run(light_rule(again="1s"))
+    lights = [True, True, False, True, True]
+    outcomes = [run.light(on, at=200 * n).outcome for n, on in enumerate(lights)]
+    assert outcomes == ["fired", "held", "false", "fired", "held"]
+
+
+def test_again_needs_fresh_evidence():
+    run = Run(light_rule(again="1s"))
+    run.light(True, at=0)
+    late = run.wake(at=1000)
+    assert late is not None
+    assert (late.outcome, run.deadline, run.commands) == ("unknown", None, [])
+    assert run.light(True, at=1100).outcome == "fired"
+
+
+def door() -> Engine:
+    return Engine(load(DOOR, topics=TOPICS, actuators=ACTUATORS).rules)
+
+
+def test_the_stock_door_commands_about_once_a_second_until_the_lock_says_that_it_is_open():
+    run = Run(door())
+    given = []
+    for n in range(15 * 20):
+        at = n * 1000 // 15
+        run.lock("unlocked" if 5000 <= at < 8000 else "locked")
+        run.faces("ana", at=at, age=40)
+        given += [at] * len(run.commands)
+    gaps = [after - before for before, after in itertools.pairwise(given)]
+    assert [at for at in given if 5000 <= at < 8000] == []
+    assert len([at for at in given if at < 5000]) == 5
+    assert all(1000 <= gap <= 1100 for gap in gaps if gap < 3000)
+    assert 8200 <= min(at for at in given if at >= 8000) <= 8500
+
+
+def test_the_stock_door_does_not_fire_twice_while_the_lock_takes_its_time_to_tell():
+    run = Run(door())
+    given = []
+    for n in range(15 * 3):
+        at = n * 1000 // 15
+        run.lock("unlocked" if given and at >= given[0] + 900 else "locked")
+        run.faces("ana", "ben", at=at, age=40)
+        given += [at] * len(run.commands)
+    assert len(given) == 1
+
+
+def test_two_engines_with_names_of_their_own_give_different_ids():
+    rules = check(parse(ONE, file="a.yaml"), topics=TOPICS, actuators=ACTUATORS).rules
+    event = Event("light", 0, Light(stamp=START * MS, on=True))
+    front, back = [Engine(rules, name=name).step(START * MS, event).said[1] for name in ("front", "back")]
+    assert isinstance(front, Command)
+    assert isinstance(back, Command)
+    assert front.id != back.id
+    assert front.id.startswith("front.beep-")
+
+
+ONE = "beep: {when: light, if: [light.on], max_age: 1s, do: {horn: {}}}"
+
+
 # -- against a slow, obvious reference
 
 TICK = 50  # ms
@@ -512,45 +662,50 @@ SILENCE = 3000
 
 
 class Reference:
-    """The meaning of seen, for, max_age and cooldown, told tick by tick over whole histories."""
+    """The meaning of seen, for, max_age, cooldown and again, told tick by tick over whole histories."""
 
-    def __init__(self, seen: int, of: int, hold: int, cooldown: int, max_age: int) -> None:
+    def __init__(self, seen: int, of: int, hold: int, cooldown: int, max_age: int, again: int | None) -> None:
         self.seen, self.of, self.hold, self.cooldown, self.max_age = seen, of, hold, cooldown, max_age
-        self.verdicts: list[bool] = []
+        self.again = again
+        self.verdicts: list[tuple[int, bool]] = []  # by stamp
         self.begun: int | None = None  # since when enough of them have been true
         self.fired: list[int] = []
-        self.used = False  # this becoming true has had its firing
+        self.used: int | None = None  # when it last fired for this becoming true
         self.came: tuple[int, int, bool] | None = None  # the last message: when, stamp, verdict
 
     def tick(self, now: int, message: tuple[int, bool] | None) -> None:
         if message is not None:
             self.silence(now, message[0])
             self.came = (now, *message)
-            self.verdicts.append(self.fresh(now))
-        elif self.waits() and now >= self.begun_for(now) and now >= self.cool():
-            self.verdicts[-1] = self.fresh(now)
-        else:
-            return
-        if sum(self.verdicts[-self.of :]) < self.seen:
-            self.begun, self.used = None, False
+            self.verdicts.append((message[0], self.fresh(now)))
+        elif not self.fresh(now):
+            return  # the light is as it was; to look at it again can only find that it has grown old
+        since = self.verdicts[-1][0] - self.of * self.max_age
+        if sum(true for stamp, true in self.verdicts[-self.of :] if stamp >= since) < self.seen:
+            self.begun, self.used = None, None
         elif self.begun is None:
             self.begun = now
-        if self.waits() and now >= self.begun_for(now) and now >= self.cool():
+        if self.waits() and now >= self.begun_for(now) and now >= self.cool() and now >= self.repeat():
             self.fired.append(now)
-            self.used = True
+            self.used = now
 
     def silence(self, now: int, stamp: int) -> None:
         if self.came is not None and now - self.came[0] > max(SILENCE, self.max_age):
-            self.verdicts, self.begun, self.used = [], None, False
-        elif self.came is not None and now - self.came[1] > self.max_age and self.begun is not None:
+            self.verdicts, self.begun, self.used = [], None, None
+        elif self.came is not None and now - self.came[0] > self.max_age and self.begun is not None:
             self.begun = now
 
     def fresh(self, now: int) -> bool:
-        assert self.came is not None
+        if self.came is None:
+            return False
         return self.came[2] and now - self.came[1] <= self.max_age
 
     def waits(self) -> bool:
-        return self.begun is not None and not self.used and self.verdicts[-1]
+        may = self.used is None or self.again is not None
+        return self.begun is not None and may and self.verdicts[-1][1]
+
+    def repeat(self) -> int:
+        return 0 if self.used is None else self.used + (self.again or 0)
 
     def begun_for(self, now: int) -> int:
         assert self.begun is not None
@@ -589,16 +744,18 @@ def stamps_in_order(spaced: Sequence[tuple[int, int, bool | None]]) -> dict[int,
     hold=ticks,
     cooldown=ticks,
     max_age=ticks,
+    again=st.sampled_from([None, 1, 4, 20]),
 )
-def test_it_fires_when_the_reference_does(spaced, window, hold, cooldown, max_age):
+def test_it_fires_when_the_reference_does(spaced, window, hold, cooldown, max_age, again):
     seen, of = window[0], window[0] + window[1]
     came = stamps_in_order(spaced)
-    reference = Reference(seen, of, hold * TICK, cooldown * TICK, max_age * TICK)
+    reference = Reference(seen, of, hold * TICK, cooldown * TICK, max_age * TICK, again and again * TICK)
     rule = light_rule(
         seen=f"{seen} of {of}",
         for_=f"{hold * TICK}ms",
         cooldown=f"{cooldown * TICK}ms",
         max_age=f"{max_age * TICK}ms",
+        **({"again": f"{again * TICK}ms"} if again else {}),
     )
     fired, deadline = [], None
     for tick in range(max(came, default=0) + 80):

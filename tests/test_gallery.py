@@ -2,10 +2,14 @@
 
 import logging
 import os
+import resource
+import shutil
 import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -16,7 +20,7 @@ import pytest
 from tests.photographs import beside, load, networks, template, turned, wide
 from zuluko.perception import enrolment, person
 from zuluko.perception.detector import Detection
-from zuluko.perception.enrolment import PictureError
+from zuluko.perception.enrolment import UnfitError
 from zuluko.perception.gallery import MIN_MARGIN, THRESHOLD, Gallery, GalleryError, default_place
 from zuluko.perception.person import PersonError
 from zuluko.perception.quality import quality, sharpness, turn
@@ -88,7 +92,7 @@ def test_what_is_enrolled_is_on_the_disk_for_its_owner_alone(people, place):
 
 def test_a_further_picture_is_added(people, place):
     assert people.enrol("béa", {"c": template("person_b_2")}) == 2
-    assert person.read(place / "béa.face") == pytest.approx(
+    assert person.read(place / "béa.face").templates == pytest.approx(
         np.stack([template("person_b_1"), template("person_b_2")])
     )
 
@@ -100,6 +104,24 @@ def test_a_picture_of_another_enrolled_person_is_refused(people, place):
         people.enrol("carl", {"me.jpg": template("person_b_2")})
     assert Gallery(place).load() == []
     assert people.people == {"ana": 1, "béa": 1}
+
+
+def test_a_relative_is_enrolled_when_somebody_vouches_for_it(people):
+    """Two photographs of one person stand in for twins; nobody is alike more than oneself."""
+    with pytest.raises(GalleryError, match="such as a relative, add --another-person"):
+        people.enrol("carl", {"me.jpg": template("person_b_2")})
+    assert people.enrol("carl", {"me.jpg": template("person_b_2")}, another=True) == 1
+    assert people.match(template("person_b_2")).name == "carl"
+    blend = template("person_b_1") + 0.9 * template("person_b_2")
+    blend /= np.linalg.norm(blend)
+    match = people.match(blend)
+    assert match.similarity > THRESHOLD
+    assert not accepted(match)
+    with pytest.raises(GalleryError, match="more like béa"):
+        people.enrol("carl", {"next.jpg": blend})
+    assert people.enrol("carl", {"next.jpg": blend}, another=True) == 2
+    with pytest.raises(GalleryError, match="is unlike the other pictures of carl"):
+        people.enrol("carl", {"x.jpg": template("impostor_1")}, another=True)
 
 
 def test_a_stranger_is_not_added_to_a_person(people):
@@ -168,6 +190,44 @@ def test_names_that_are_no_file_are_refused(place, name):
 def test_one_name_typed_in_two_ways_is_one_person(people):
     people.enrol("be\u0301a", {"c": template("person_b_2")})
     assert people.people == {"ana": 1, "béa": 2}
+
+
+DECOMPOSED = "be\u0301a"
+
+
+def test_a_file_named_in_another_spelling_is_the_same_person(people, place):
+    """As macOS and some archives leave it."""
+    (place / "béa.face").rename(place / f"{DECOMPOSED}.face")
+    door = Gallery(place)
+    assert door.load() == []
+    assert door.people == {"ana": 1, "béa": 1}
+    assert door.match(template("person_b_2")).name == "béa"
+    door.enrol("béa", {"c": template("person_b_2")})
+    assert sorted(file.name for file in place.iterdir()) == ["ana.face", f"{DECOMPOSED}.face"]
+    assert Gallery(place).load() == []
+    door.remove("béa")
+    assert [file.name for file in place.iterdir()] == ["ana.face"]
+
+
+def test_two_files_of_one_person_do_not_compete(people, place):
+    shutil.copy(place / "béa.face", place / f"{DECOMPOSED}.face")
+    door = Gallery(place)
+    assert door.load() == [
+        f"{place / DECOMPOSED}.face is left out: béa has another file, {place / 'béa.face'}; "
+        "remove one of the two"
+    ]
+    assert door.people == {"ana": 1, "béa": 1}
+    assert accepted(door.match(template("person_b_2")))
+    door.remove(DECOMPOSED)
+    assert [file.name for file in place.iterdir()] == ["ana.face"]
+
+
+def test_a_removed_person_is_in_no_file_under_another_name_either(people, place):
+    (place / "ana.face").rename(place / "holiday.face")
+    (problem,) = people.load()
+    assert problem.startswith(f"{place / 'holiday.face'} is not the file of holiday")
+    people.remove("ana")
+    assert [file.name for file in place.iterdir()] == ["béa.face"]
 
 
 def damage(place: Path, how: str) -> None:
@@ -263,6 +323,75 @@ def test_a_running_door_notices_who_is_enrolled_and_who_is_removed(place, caplog
     assert "damaged" not in caplog.text
 
 
+@contextmanager
+def no_handle_left() -> Iterator[None]:
+    """Nothing can be opened meanwhile."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_door_without_file_handles_keeps_who_is_there_and_looks_again(people, place, caplog):
+    door = Gallery(place)
+    door.refresh(0)
+    people.enrol("ana", {"p": template("person_a_1")})
+    (place / "béa.face").unlink()
+    with no_handle_left():
+        door.refresh(SECOND)
+        door.refresh(2 * SECOND)
+    assert door.people == {"ana": 1}
+    told = [record.message for record in caplog.records]
+    assert told.count(f"the gallery {place} cannot be read: Too many open files") == 1
+    assert told.count(f"{place / 'ana.face'} cannot be read at the moment: Too many open files") == 1
+    assert not any("nobody is enrolled" in sentence for sentence in told)
+    door.refresh(3 * SECOND)
+    assert door.people == {"ana": 2}
+
+
+def test_an_error_while_reading_one_file_passes(people, place, monkeypatch):
+    door = Gallery(place)
+    door.refresh(0)
+    people.enrol("ana", {"p": template("person_a_1")})
+    people.enrol("béa", {"p": template("person_b_2")})
+    opened = os.open
+
+    def broken(path, *rest, **more):
+        if str(path).endswith("ana.face"):
+            raise OSError(5, "Input/output error")
+        return opened(path, *rest, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", broken)
+        door.refresh(SECOND)
+        assert door.people == {"ana": 1, "béa": 2}
+        fresh = Gallery(place)
+        assert fresh.load() == [f"{place / 'ana.face'} cannot be read at the moment: Input/output error"]
+        assert fresh.people == {"béa": 2}
+    door.refresh(2 * SECOND)
+    assert door.people == {"ana": 2, "béa": 2}
+
+
+def test_a_file_that_may_not_be_read_any_more_counts_as_gone(people, place, monkeypatch):
+    def refused(path, *rest, **more):
+        raise PermissionError(13, "Permission denied")
+
+    people.refresh(0)
+    (place / "ana.face").touch()
+    monkeypatch.setattr(os, "open", refused)
+    people.refresh(SECOND)
+    assert people.people == {}
+
+
+def test_a_time_that_was_once_far_ahead_does_not_stop_the_looking(people, place):
+    people.refresh(10**18)
+    Gallery(place).remove("ana")
+    people.refresh(SECOND)
+    assert list(people.people) == ["béa"]
+
+
 def test_an_unchanged_gallery_is_not_read_again(people, place, monkeypatch):
     people.refresh(0)
     monkeypatch.setattr(person, "read", lambda file: pytest.fail("it was read again"))
@@ -278,6 +407,40 @@ def test_a_gallery_that_others_can_write_lets_nobody_in(people, place):
         f"the gallery {place} can be written by others (mode 770); run: chmod 700 {place}"
     ]
     assert people.people == {}
+
+
+def give_away(path: Path, monkeypatch) -> int:
+    """Makes ``path`` somebody else's; gives whose."""
+    if os.geteuid() == 0:
+        os.chown(path, 4321, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda uid=os.getuid(): uid + 1)
+    return path.stat().st_uid
+
+
+def test_a_gallery_of_somebody_elses_lets_nobody_in(people, place, monkeypatch):
+    people.refresh(0)
+    uid = give_away(place, monkeypatch)
+    sentence = f"the gallery {place} belongs to user {uid}; run: sudo chown {os.geteuid()} {place}"
+    people.refresh(SECOND)
+    assert people.people == {}
+    assert people.load() == [sentence]
+    for change in (lambda: people.enrol("eva", {"p": template("impostor_1")}), lambda: people.remove("ana")):
+        with pytest.raises(GalleryError, match="belongs to user"):
+            change()
+
+
+def test_a_file_that_somebody_else_can_write_is_left_out(people, place, monkeypatch):
+    people.refresh(0)
+    (place / "ana.face").chmod(0o620)
+    people.refresh(SECOND)
+    assert list(people.people) == ["béa"]
+    assert people.load()[0].startswith(f"{place / 'ana.face'} can be written by others (mode 620); run: chm")
+    (place / "ana.face").chmod(0o600)
+    assert people.load() == []
+    if os.geteuid() == 0:
+        uid = give_away(place / "ana.face", monkeypatch)
+        assert people.load()[0].startswith(f"{place / 'ana.face'} belongs to user {uid}; run: sudo chown")
 
 
 def test_nobody_is_enrolled_where_others_can_read(people, place):
@@ -326,6 +489,16 @@ def test_the_default_place_is_the_users_data_directory(monkeypatch, tmp_path):
     assert default_place() == tmp_path / ".local" / "share" / "zuluko" / "people"
 
 
+def test_without_a_home_a_sentence_says_what_to_set(monkeypatch):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(ValueError, match="there is no home directory to keep people in; name a gallery, or"):
+        default_place()
+
+
 def test_reading_a_gallery_loads_neither_opencv_nor_onnxruntime(people, place):
     program = (
         "import sys; from pathlib import Path; from zuluko.perception.gallery import Gallery;"
@@ -365,7 +538,7 @@ def test_a_good_photograph_is_accepted(name):
     ids=["none", "two", "another behind", "small", "out of focus", "shaken", "turned left", "turned right"],
 )
 def test_a_poor_picture_is_refused_and_says_why(image, reason):
-    with pytest.raises(PictureError, match=reason) as error:
+    with pytest.raises(UnfitError, match=reason) as error:
         enrol(image())
     assert error.value.advice
 
@@ -374,8 +547,16 @@ def test_a_face_that_looks_up_or_down_is_refused():
     landmarks = (REFERENCE * 2).astype(np.float32)
     landmarks[2, 1] += 40
     face = Detection(box=np.array([30, 40, 160, 200], np.float32), landmarks=landmarks, score=0.9)
-    with pytest.raises(PictureError, match=r"turned about \d\d degrees up or down"):
-        enrolment.check(np.zeros((300, 300, 3), np.uint8), face)
+    with pytest.raises(UnfitError, match=r"turned about \d\d degrees up or down"):
+        enrolment.check(face, np.zeros((112, 112, 3), np.uint8))
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, 5.0], ids=["nan", "infinite", "all on one spot"])
+def test_landmarks_that_are_no_face_are_not_enrolled(number):
+    landmarks = np.full((5, 2), number, np.float32)
+    face = Detection(box=np.array([30, 40, 160, 200], np.float32), landmarks=landmarks, score=0.9)
+    with pytest.raises(UnfitError, match="there is no face in it"):
+        enrolment.template(np.zeros((300, 300, 3), np.uint8), lambda image: [face], networks()[1])
 
 
 def test_turn_grows_with_the_angle_and_ignores_tilt():
@@ -386,7 +567,8 @@ def test_turn_grows_with_the_angle_and_ignores_tilt():
     yaws = []
     for degrees in (-50, -20, 0, 20, 50):
         image = turned("impostor_1", degrees)
-        yaws.append(quality(image, networks()[0](image)[0]).yaw)
+        face = networks()[0](image)[0]
+        yaws.append(quality(face, align(image, face.landmarks)).yaw)
     assert yaws == sorted(yaws)
 
 

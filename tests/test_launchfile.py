@@ -121,7 +121,7 @@ WRONG = {
     "nodes: {a: {run: 'NODES:count', hz: $rat}}\nparams: {rate: 3}": "`$rat` is no parameter of this file; did you mean `rate`?",
     "nodes: {a: {run: 'NODES:count', hz: $env:NO_SUCH}}": "the environment has no NO_SUCH; set it before the start",
     "nodes: {a: {run: 'NODES:positional', in: {counts: a}}}": (
-        "cannot be a node: the input `counts` must be annotated Stream[...] or Latest[...]"
+        "cannot be a node: the input `counts` must be annotated Stream[...], Latest[...] or Synced[...]"
     ),
     "nodes: {a: {run: 'NODES:Count'}}": "has no function `Count`; did you mean `count`?",
     "nodes: {a: {run: 'NODES:unannotated', in: {counts: a}}}": "; that node publishes nothing",

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from zuluko.actions import bolts
 from zuluko.actions.bolts import SimulatedBolt, reading
 from zuluko.actions.lock import TRIES, BoltError, drive, lock
 from zuluko.bus.streams import Stream
@@ -187,6 +188,18 @@ def test_it_locks_when_its_commands_fail(tmp_path):
     assert reading(path) == "locked"
 
 
+@pytest.mark.parametrize("limit", ["max_open", "max_evidence_age"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 0.0, -1.0])
+def test_limits_that_limit_nothing_are_refused_before_anything_moves(limit, value, monkeypatch):
+    made: list[str] = []
+    monkeypatch.setitem(bolts.DRIVERS, "simulated", made.append)
+    with pytest.raises(ValueError, match=f"`{limit}` must be a time longer than 0 s, not "):
+        run(unlock(0), **{limit: value})
+    assert made == []
+    with pytest.raises(ValueError, match=f"`{limit}` must be"):
+        next(drive(Stream([unlock(0)]), SimulatedBolt(fail_on={"lock": 9}), **{limit: value}))
+
+
 def test_an_unknown_driver_is_an_error():
     with pytest.raises(ValueError, match="there is no lock driver `gpio`"):
         run(driver="gpio")
@@ -231,6 +244,58 @@ def test_locked_is_never_claimed_of_a_bolt_that_cannot_be_read():
         "start, but it did not lock: the simulated bolt was told to fail on read",
     )
     assert states[-1].state == "locked"
+
+
+class Level(SimulatedBolt):
+    """A pin that keeps its level when it is given back, driven by a library with errors of its own."""
+
+    broken = 0
+
+    def lock(self) -> None:
+        if self.broken:
+            self.broken -= 1
+            raise RuntimeError("Failed to add edge detection")
+        super().lock()
+
+    def unlock(self) -> None:
+        super().unlock()
+        if self.broken:
+            self.broken -= 1
+            raise RuntimeError
+
+    def close(self) -> None:
+        pass
+
+
+def test_whatever_error_a_driver_raises_the_bolt_is_driven_again():
+    bolt = Level()
+    node = drive(Stream([unlock(0), end(9)]), bolt)
+    assert [next(node).state, next(node).state] == ["locked", "unlocked"]
+    bolt.broken = 2
+    states = [state for state in node if state.reason.startswith("time is up")]
+    assert told(states) == [
+        (3.0, "unlocked", "time is up, but it did not lock: Failed to add edge detection"),
+        (3.4, "locked", "time is up"),
+    ]
+
+
+def test_whatever_error_a_driver_raises_the_bolt_is_locked_at_the_end():
+    bolt = Level()
+    node: Any = drive(Stream([unlock(0), end(9)]), bolt)
+    assert [next(node).state, next(node).state] == ["locked", "unlocked"]
+    bolt.broken = TRIES - 1
+    node.close()
+    assert bolt.is_locked
+
+
+def test_an_error_without_words_is_told_by_its_name():
+    bolt = Level()
+    node: Any = drive(Stream([unlock(0), end(9)]), bolt)
+    assert next(node).state == "locked"
+    bolt.broken = 1
+    state = next(node)
+    assert (state.state, state.reason) == ("locked", "did not unlock: RuntimeError")
+    node.close()
 
 
 def test_a_bolt_that_does_not_open_is_told():

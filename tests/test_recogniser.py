@@ -9,7 +9,7 @@ import pytest
 from tests.photographs import PATHS, load, networks, template
 from zuluko.perception import prepare
 from zuluko.perception.gallery import SAME, THRESHOLD
-from zuluko.perception.recogniser import REFERENCE, align, similarity
+from zuluko.perception.recogniser import REFERENCE, align, alignable, similarity
 from zuluko.perception.zoo import SFACE
 
 PAIRS = list(combinations(PATHS, 2))
@@ -69,3 +69,12 @@ def test_the_similarity_transform_is_found_again():
 def test_a_mirrored_face_is_not_mirrored_back():
     mirrored = REFERENCE * (-1, 1)
     assert np.linalg.det(similarity(mirrored, REFERENCE)[:, :2]) > 0
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 1e-3])
+def test_landmarks_that_are_no_face_cannot_be_aligned(number):
+    assert alignable(REFERENCE.astype(np.float32))
+    assert not alignable((REFERENCE * number).astype(np.float32))
+    odd = REFERENCE.astype(np.float32)
+    odd[3, 1] = number
+    assert alignable(odd) == np.isfinite(number)

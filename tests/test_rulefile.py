@@ -5,10 +5,11 @@ from typing import Any, Literal
 
 import pytest
 
-from zuluko.actions.rulefile import Param, RuleSet, check, load
+from zuluko.actions import params as rule_params
+from zuluko.actions.rulefile import RuleSet, check, load
 from zuluko.bus.message import Command, Message
 from zuluko.document import DocumentError, parse
-from zuluko.messages import Decision, Faces, Frame, LockCommand, LockState
+from zuluko.messages import Decision, Face, Faces, Frame, LockCommand, LockState
 
 DOOR = Path(__file__).parents[1] / "zuluko" / "launch" / "door.rules.yaml"
 
@@ -52,12 +53,43 @@ def test_the_stock_doors_rules():
     assert ruleset.triggers == ("faces",)
     assert ruleset.levels == ("lock",)
     assert ruleset.commands == {"lock": LockCommand}
-    assert ruleset.params["owners"].value == []
+    assert ruleset.params["owners"].value is None
     assert (rule.name, rule.when, rule.any, rule.seen, rule.of) == ("unlock", "faces", "items", 3, 5)
-    assert (rule.hold, rule.max_age) == (0.2, 0.5)
+    assert (rule.hold, rule.max_age, rule.cooldown, rule.again) == (0.2, 0.5, 1.0, 1.0)
     assert rule.do[0].command(id="1", stamp=7) == LockCommand(
         id="1", to="lock", stamp=7, open_for=3.0, reason="unlock"
     )
+
+
+@pytest.mark.parametrize(
+    ("owners", "ana", "nobody"),
+    [
+        (None, "true", "true"),
+        ([], "false", "false"),
+        (["ana"], "true", "false"),
+        (["123"], "false", "false"),
+    ],
+)
+def test_who_is_an_owner_of_the_stock_door(owners, ana, nobody):
+    """Without a word about owners it is everybody with a name; of an empty list it is nobody."""
+    (rule,) = load(DOOR, topics=TOPICS, actuators=ACTUATORS, params={"owners": owners}).rules
+    points = ((0.0, 0.0),) * 5
+    for name, expected in (("ana", ana), ("", nobody)):
+        face = Face(box=(0.0, 0.0, 9.0, 9.0), landmarks=points, score=0.9, name=name, similarity=0.41)
+        named, owner, _ = rule.condition.evaluate({}, face)
+        assert (named, owner) == ("true" if name else "false", expected)
+
+
+@pytest.mark.parametrize("owners", ["", "ana", 123, [123], ["ana", 123], [True], [None], True, {"ana": 1}])
+def test_owners_that_are_no_list_of_text_are_refused(owners):
+    with pytest.raises(
+        DocumentError, match=r":3:3: the value given for `owners` must be a list of text, not `"
+    ):
+        load(DOOR, topics=TOPICS, actuators=ACTUATORS, params={"owners": owners})
+
+
+def test_the_stock_door_leaves_it_to_the_faces_node_how_similar_is_enough():
+    assert "0.45" not in DOOR.read_text()
 
 
 def test_the_stock_door_acts_within_half_a_second_at_fifteen_pictures_a_second():
@@ -77,6 +109,7 @@ go-on:
   for: 1.5s
   max_age: 1min
   cooldown: 1h
+  again: 2min
   stale: {mixed: 10s, planner.path: 5s}
   do:
     wheels: {speed: 200ms, gear: high, steps: 3, limit: 5s}
@@ -87,7 +120,7 @@ watch:
 """)
     go, watch = ruleset.rules
     assert (go.name, go.when, go.any, go.seen, go.of) == ("go-on", "planner.path", "", 2, 3)
-    assert (go.hold, go.max_age, go.cooldown) == (1.5, 60.0, 3600.0)
+    assert (go.hold, go.max_age, go.cooldown, go.again) == (1.5, 60.0, 3600.0, 120.0)
     assert go.stale == {"mixed": 10.0, "planner.path": 5.0}
     assert (go.stale_after("mixed"), go.stale_after("faces")) == (10.0, 3.0)
     assert go.condition.topics == {"planner.path", "mixed"}
@@ -95,11 +128,12 @@ watch:
     assert drive == Drive(id="1", to="wheels", stamp=2, speed=0.2, gear="high", steps=3, limit=5.0)
     assert lock == LockCommand(id="1", to="lock", stamp=2, open_for=3.0, reason="because")
     assert (watch.seen, watch.of, watch.hold, watch.cooldown, watch.do) == (1, 1, 0.0, 0.0, ())
-    assert watch.max_age == float("inf")
+    assert watch.max_age == watch.again == float("inf")
     assert ruleset.triggers == ("planner.path", "faces")
     assert ruleset.levels == ("mixed",)
     assert ruleset.commands == {"wheels": Drive, "lock": LockCommand}
-    assert ruleset.params == {"fast": Param(0.5, ""), "names": Param(["ana"], "who")}
+    found = {name: (param.value, param.help, param.kind) for name, param in ruleset.params.items()}
+    assert found == {"fast": (0.5, "", float), "names": (["ana"], "who", list[str])}
 
 
 def test_params_are_overridden_and_seen_by_the_clauses():
@@ -110,6 +144,33 @@ def test_params_are_overridden_and_seen_by_the_clauses():
     verdicts = ruleset.rules[0].condition.evaluate({}, Decision(rule="", outcome="held"))
     assert verdicts == ("unknown", "unknown")
     assert read(text).params["who"].value == []
+
+
+def test_a_ruleset_is_named_after_its_node_or_else_its_file(tmp_path):
+    file = tmp_path / "x.rules.yaml"
+    file.write_text("a: {when: faces, if: ['true']}")
+    assert load(file, topics=TOPICS, actuators=ACTUATORS, name="front").name == "front"
+    assert load(file, topics=TOPICS, actuators=ACTUATORS).name == str(file)
+
+
+def test_the_types_of_parameters_for_what_is_typed():
+    declared = parse(
+        "params: {who: {default: null, type: list of text}, n: 1, x: 0.5, l: [ana], m: [], bad: null}",
+        file="",
+    )
+    assert rule_params.types(declared.value["params"]) == {
+        **{"who": list[str], "n": int, "x": float, "l": list[str], "m": list},
+    }
+    assert rule_params.types(None) == {}
+
+
+def test_what_a_parameter_that_may_be_null_is_compared_with_is_checked():
+    text = "params: {who: {default: null, type: list of text}}\na: {when: faces, any: items, if: [%s]}"
+    assert read(text % "who == null || item.name in who").params["who"].value is None
+    assert wrong(text % "who == null || item.name == who")[0].startswith(
+        "a.yaml:2:35: `item.name` is text and `who` is a list"
+    )
+    assert "puts together what does not fit" in wrong(text % "who == null || size(who) > 'x'")[0]
 
 
 RULE = "a:\n  when: faces\n  if: [size(faces.items) > 0]\n  max_age: 1s\n"
@@ -157,6 +218,8 @@ ITEM = "a:\n  when: faces\n  any: items\n  if:\n    - item.name != ''\n    - "
         (RULE + "  for: 5", "5:8: `for`: a duration needs its unit: write 5s or 5ms, not 5"),
         (RULE + "  cooldown: 10:30", "5:13: `cooldown`: `10:30` reads as a clock time; a duration is written 200ms"),
         (RULE + "  for: soon", "5:8: `for`: `soon` is no duration; write 200ms, 5s, 2min or 1h"),
+        (RULE + "  again: 0s", "5:10: `again`: `0s` would fire without end; write how long to wait, such as 1s"),
+        (RULE + "  again: 1", "5:10: `again`: a duration needs its unit: write 1s or 1ms, not 1"),
         (RULE + "  for:", "5:7: `for`: `None` is no duration; write 200ms, 5s, 2min or 1h"),
         (RULE + "  stale: 3s", "5:10: `stale` must say for which topic: `stale: {lock: 3s}`"),
         (RULE + "  stale: {lock: 3s}", "5:11: the rule does not read `lock`; it reads faces"),
@@ -172,6 +235,8 @@ ITEM = "a:\n  when: faces\n  any: items\n  if:\n    - item.name != ''\n    - "
         (RULE + "  do: {lock: {to: x}}", "5:15: `to` is filled in when the rule fires; leave it out"),
         (RULE + "  do: {lock: {open_for: wide}}", "5:15: `wide` is no duration; write 200ms, 5s, 2min or 1h"),
         (RULE + "  do: {lock: {open_for: [1]}}", "5:15: `open_for`: Expected `float`, got `array`, got `[1]`"),
+        (RULE + "  do: {lock: {open_for: -5}}", "5:15: `open_for` must be 0 or more, not `-5`"),
+        (RULE + "  do: {lock: {open_for: -5s}}", "5:15: `-5s` is no duration; write 200ms, 5s, 2min or 1h"),
         (RULE + "  do: {wheels: {gear: low}}", "5:8: Drive needs `speed`"),
         (RULE + "  do: {wheels: {speed: 1, gear: mid}}", "5:27: `gear`: Invalid enum value 'mid', got `mid`"),
         (RULE + "  do: {wheels: {speed: 1, steps: 5s}}", "5:27: `steps`: Expected `int`, got `str`, got `5s`"),
@@ -180,6 +245,11 @@ ITEM = "a:\n  when: faces\n  any: items\n  if:\n    - item.name != ''\n    - "
         ("params: 5\n" + RULE, "1:9: `params` must be a mapping: `name: default`, or `name: {default: ...}`"),
         ("params: {a: {help: x}}\n" + RULE, "1:13: `a` needs a `default:`, which also says of what type it is"),
         ("params: {a: {default: 1, hepl: x}}\n" + RULE, "1:26: a parameter has no `hepl`; did you mean `help`?"),
+        ("params: {a: null}\n" + RULE, "1:13: `a` is null unless given, and needs a `type:`, such as `type: list of"),
+        ("params: {a: {default: null, type: lst}}\n" + RULE, "1:13: `a`: there is no type `lst`; there are text, number"),
+        ("params: {a: {default: null, type: [text]}}\n" + RULE, "1:13: `a`: there is no type `['text']`; there are text"),
+        ("params: {a: {default: 5, type: text}}\n" + RULE, "1:13: the default of `a` must be text, not `5`"),
+        ("params: {list: []}\n" + RULE, "1:10: `list` already means something in a clause; take another name"),
         ("params: {item: 1}\n" + RULE, "1:10: `item` already means something in a clause; take another name"),
         ("params: {planner: 1}\n" + RULE, "1:10: `planner` already means something in a clause"),
         ("params: {a-b: 1}\n" + RULE, "1:10: `a-b` cannot stand in a clause; use letters, digits and `_`"),
@@ -195,11 +265,17 @@ def test_each_wrong_file_gets_one_sentence_with_its_place(text, said):
     [
         ({"who": "ana"}, "a.yaml:1:10: the value given for `who` must be a list, not `ana`"),
         ({"who": 5}, "a.yaml:1:10: the value given for `who` must be a list, not `5`"),
+        ({"least": float("nan")}, "a.yaml:1:19: the value given for `least` must be a number, not `nan`"),
+        ({"least": True}, "a.yaml:1:19: the value given for `least` must be a number, not `True`"),
+        (
+            {"known": ["ben", 1]},
+            "a.yaml:1:31: the value given for `known` must be a list of text, not `['ben', 1]`",
+        ),
         ({"whom": []}, "a.yaml:1:1: there is no parameter `whom`; did you mean `who`?"),
     ],
 )
 def test_wrong_values_for_params(params, said):
-    assert wrong("params: {who: []}\n" + RULE, params) == [said]
+    assert wrong("params: {who: [], least: 0.5, known: [ana]}\n" + RULE, params) == [said]
 
 
 def test_all_problems_are_told_at_once_in_order():

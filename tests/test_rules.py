@@ -90,5 +90,16 @@ def test_a_list_that_names_no_topic_is_the_one_that_triggers():
     assert [(one.outcome, one.topic) for one in said] == [("fired", "faces")]
 
 
+def test_two_rules_nodes_with_one_file_never_give_the_same_id():
+    ids = []
+    for name in ("front", "back"):
+        ruleset = check(parse(DOOR, file="d"), topics=TOPICS, actuators={"lock": LockCommand}, name=name)
+        events = Stream([faces("ana", at=66 * n) for n in range(10)], topic="faces")
+        said = rules(events, {"lock": Latest(LockState(state="locked"))}, ruleset=ruleset)
+        ids += [one.id for one in said if isinstance(one, LockCommand)]
+    assert len(ids) == len(set(ids)) == 2
+    assert ids[0].startswith("front.unlock-")
+
+
 def test_nothing_is_said_of_nothing():
     assert run(DOOR, []) == []

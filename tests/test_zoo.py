@@ -1,6 +1,7 @@
 """The networks' files: found, checked, prepared once, and checked again each time they are used."""
 
 import logging
+import os
 import stat
 import subprocess
 import sys
@@ -61,6 +62,11 @@ def test_a_wrong_hash_stops_a_network_before_it_is_prepared(cache):
     assert not cache.exists()
 
 
+def test_a_wrong_model_is_a_users_mistake():
+    """So that the runner says one sentence and does not start the node again."""
+    assert issubclass(ModelError, ValueError)
+
+
 def test_a_missing_package_says_what_to_install():
     with pytest.raises(ModelError, match=r"zuluko-has-no-such-package, .* run: pip install 'zuluko\[face\]'"):
         zoo.source(replace(YUNET, package="zuluko-has-no-such-package"))
@@ -105,6 +111,17 @@ def test_a_cache_that_others_can_write_is_not_used(cache):
     cache.mkdir()
     cache.chmod(0o777)
     assert isinstance(prepare.graph(YUNET), bytes)
+    assert list(cache.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_a_cache_of_somebody_elses_is_not_used(cache, caplog):
+    cache.mkdir()
+    os.chown(cache, 4321, -1)
+    prepare._tell_once.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        assert isinstance(prepare.graph(YUNET), bytes)
+    assert f"{cache} belongs to user 4321; run: sudo chown 0 {cache}" in caplog.text
     assert list(cache.iterdir()) == []
 
 

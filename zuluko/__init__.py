@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from zuluko.bus.frames import empty
     from zuluko.bus.message import Array, Command, Message
     from zuluko.bus.streams import Latest, Stream, Tick
+    from zuluko.bus.synced import Synced
 
 __version__ = "0.1.0"
-__all__ = ["Array", "Command", "Latest", "Message", "Stream", "Tick", "empty"]
+__all__ = ["Array", "Command", "Latest", "Message", "Stream", "Synced", "Tick", "empty"]
 
 _HOMES = {
     "Array": "zuluko.bus.message",
@@ -21,6 +22,7 @@ _HOMES = {
     "Message": "zuluko.bus.message",
     "Latest": "zuluko.bus.streams",
     "Stream": "zuluko.bus.streams",
+    "Synced": "zuluko.bus.synced",
     "Tick": "zuluko.bus.streams",
     "empty": "zuluko.bus.frames",
 }

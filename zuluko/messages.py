@@ -39,7 +39,7 @@ class Face(msgspec.Struct, kw_only=True, frozen=True):
                     gallery there is nobody to confuse them with, and the margin is 2; 0 beside a
                     similarity that was not looked for
     ``quality``     0 to 1: the least of the face's size, sharpness and frontality, each against what
-                    enrolment asks for
+                    enrolment asks for; 0 where it was not looked for, as the similarity
     """
 
     box: tuple[float, float, float, float]

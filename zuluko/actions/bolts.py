@@ -14,8 +14,9 @@ from zuluko.document import nearest
 class Bolt(Protocol):
     """A bolt that can be driven and read.
 
-    ``lock`` and ``unlock`` return when the bolt has had its time to move, and raise OSError where it could
-    not be driven. Neither is believed: ``is_locked`` reads where the bolt is.
+    ``lock`` and ``unlock`` return when the bolt has had its time to move, and raise where it could not be
+    driven: OSError, or what else the hardware's library raises. Neither is believed: ``is_locked`` reads
+    where the bolt is.
     """
 
     def unlock(self) -> None: ...
@@ -24,7 +25,7 @@ class Bolt(Protocol):
 
     @property
     def is_locked(self) -> bool:
-        """What the sensor says; raises OSError where it cannot be read."""
+        """What the sensor says; raises where it cannot be read."""
 
     def close(self) -> None:
         """Gives the hardware back, which without power locks."""
@@ -67,12 +68,10 @@ class SimulatedBolt:
     def unlock(self) -> None:
         if self._moves("unlock"):
             self._hold()
-            self._held = True
 
     def lock(self) -> None:
         if self._moves("lock"):
             self._release()
-            self._held = False
 
     @property
     def is_locked(self) -> bool:
@@ -80,11 +79,14 @@ class SimulatedBolt:
         return not self._held
 
     def close(self) -> None:
-        if self._file >= 0:
+        if self._file < 0:
+            self._held = False
+            return
+        try:
             self._release()
+        finally:
             os.close(self._file)
             self._file = -1
-        self._held = False
 
     def _moves(self, what: str) -> bool:
         if self.fail_on[what] > 0:
@@ -95,16 +97,24 @@ class SimulatedBolt:
 
     def _hold(self) -> None:
         if self._file < 0 or self._held:
+            self._held = True
             return
         try:
             fcntl.fcntl(self._file, fcntl.F_OFD_SETLK, _file_lock(fcntl.F_WRLCK))
         except BlockingIOError:
             raise OSError(f"another process holds the bolt {self._path} open") from None
+        self._held = True
         self._write(b"unlocked")
 
     def _release(self) -> None:
-        if self._file >= 0 and self._held:
+        """Lets go even where the file cannot be written, as on a full disk: the hold is what counts. It is
+        written while it is held, or it might overwrite what the next holder writes."""
+        held, self._held = self._held, False
+        if self._file < 0 or not held:
+            return
+        try:
             self._write(b"locked")
+        finally:
             fcntl.fcntl(self._file, fcntl.F_OFD_SETLK, _file_lock(fcntl.F_UNLCK))
 
     def _write(self, state: bytes) -> None:

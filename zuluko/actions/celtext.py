@@ -20,8 +20,9 @@ FUNCTIONS = frozenset(
     }
 )
 _CONSTANTS = {"true": True, "false": False, "null": None}
-_TYPES = frozenset({"int", "uint", "double", "string", "bytes", "bool", "list", "map", "null_type"})
+TYPES = frozenset({"int", "uint", "double", "string", "bytes", "bool", "list", "map", "null_type"})
 _ARITHMETIC = frozenset("+-*/%.[")
+_EQUALITY = ("==", "!=", "in")
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+|//[^\n]*)
@@ -51,7 +52,10 @@ class Token:
             return _CONSTANTS[self.text]
         if self.kind == "text":
             return self.text.strip("bBrR").strip("\"'")
-        return float(self.text) if re.search(r"[.eE]", self.text) and "x" not in self.text.lower() else 0
+        digits = self.text.rstrip("uU")
+        if "x" in digits.lower():
+            return int(digits, 16)
+        return float(digits) if re.search(r"[.eE]", digits) else int(digits)
 
 
 @dataclass
@@ -59,11 +63,18 @@ class Reading:
     """What a clause reads and how.
 
     ``paths``     each value it reads, in the order of the text, once
-    ``compared``  each value that is compared, by ``==`` or ``!=``, with a literal: its path and the literal
+    ``compared``  each value that is compared, by ``==``, ``!=`` or ``in``, with a literal: its path and the
+                  literal; of ``"ana" in known`` it is an item of ``known``
+    ``alike``     each two values that are compared in the same way, of plain fields: their paths
+    ``indexed``   each list of which an item is read by its number: its path and the number
+    ``equated``   each value that stands beside ``==``, ``!=`` or ``in``, whatever is on the other side
     """
 
     paths: list[Path] = field(default_factory=list)
     compared: list[tuple[Path, object]] = field(default_factory=list)
+    alike: list[tuple[Path, Path]] = field(default_factory=list)
+    indexed: list[tuple[Path, int]] = field(default_factory=list)
+    equated: list[Path] = field(default_factory=list)
 
 
 def dotted(path: Path) -> str:
@@ -155,7 +166,7 @@ class _Parser:
             self.expressions(scope)
             self.suffixes(None, scope)
         elif first.is_literal:
-            if self.peek().text in ("==", "!="):
+            if self.peek().text in _EQUALITY:
                 self.compare(first, before, scope)
             self.suffixes(None, scope)
         elif first.kind == "word" and first.text != "in":
@@ -166,8 +177,8 @@ class _Parser:
             self.at += 1
             self.expressions(scope)
             self.suffixes(None, scope)
-        elif name in _TYPES:
-            return
+        elif name in TYPES and name not in scope and self.peek().text not in (".", "["):
+            return  # the type itself, which has no fields; with some, it is a topic of that name
         else:
             self.suffixes(scope.get(name, (name,)), scope)
 
@@ -186,15 +197,18 @@ class _Parser:
                 break
         if path:
             self.reading.paths.append(path)
-            self.follow(path, start)
+            self.follow(path, start, scope)
 
     def index(self, path: Path | None, scope: dict[str, Path | None]) -> Path | None:
-        key = self.peek(1)
+        minus = self.peek(1).text == "-"
+        key = self.peek(1 + minus)
         self.at += 1
-        lone = self.peek(1).text == "]"
+        lone = self.peek(1 + minus).text == "]"
         self.expressions(scope)
         if path is None:
             return None
+        if lone and key.kind == "number" and isinstance(key.value, int):
+            self.reading.indexed.append((path, -key.value if minus else key.value))
         return (*path, str(key.value) if lone and key.kind == "text" else "[]")
 
     def call(self, name: str, path: Path | None, scope: dict[str, Path | None]) -> Path | None:
@@ -207,21 +221,45 @@ class _Parser:
         self.expressions(scope)
         return None
 
-    def follow(self, path: Path, start: int) -> None:
-        """Notes ``path == literal``."""
+    def follow(self, path: Path, start: int, scope: dict[str, Path | None]) -> None:
+        """Notes what a path is compared with: ``path == literal``, ``path in [literal, ...]``,
+        ``path == path`` and ``path in path``."""
+        sign, before = self.peek().text, self.tokens[start - 2].text if start >= 2 else ""
+        if sign in _EQUALITY or before in _EQUALITY:
+            self.reading.equated.append(path)
+        if sign not in _EQUALITY or before in _ARITHMETIC:
+            return
         literal, after = self.peek(1), self.peek(2)
-        before = self.tokens[start - 2].text if start >= 2 else ""
-        if self.peek().text in ("==", "!=") and literal.is_literal and not {before, after.text} & _ARITHMETIC:
+        if sign == "in":
+            self.reading.compared += [(path, one.value) for one in self.literals()]
+        elif literal.is_literal and after.text not in _ARITHMETIC:
             self.reading.compared.append((path, literal.value))
+        if other := self.plain_path(scope):
+            self.reading.alike.append((path, (*other, "[]") if sign == "in" else other))
+
+    def literals(self) -> list[Token]:
+        """The literals of a list of nothing else, from its bracket on."""
+        found, ahead = [], 1
+        while self.peek(ahead).text in ("[", ",") and self.peek(ahead + 1).is_literal:
+            found.append(self.peek(ahead + 1))
+            ahead += 2
+        return found if self.peek(ahead).text == "]" else []
 
     def compare(self, literal: Token, before: Token, scope: dict[str, Path | None]) -> None:
-        """Notes ``literal == path``, for a path of plain fields."""
+        """Notes ``literal == path`` and ``literal in path``, for a path of plain fields."""
+        path = self.plain_path(scope)
+        if path and before.text not in _ARITHMETIC:
+            self.reading.compared.append(((*path, "[]") if self.peek().text == "in" else path, literal.value))
+
+    def plain_path(self, scope: dict[str, Path | None]) -> Path | None:
+        """The path of plain fields that follows the sign here, where nothing but that stands on its side."""
         ahead, names = 1, list[str]()
         while self.peek(ahead).kind == "word" and self.peek(ahead).text not in _CONSTANTS:
             names.append(self.peek(ahead).text)
             if self.peek(ahead + 1).text != ".":
                 break
             ahead += 2
-        root = scope.get(names[0], (names[0],)) if names else None
-        if root and not {before.text, self.peek(ahead + 1).text} & {"(", *_ARITHMETIC}:
-            self.reading.compared.append(((*root, *names[1:]), literal.value))
+        if not names or names[0] in TYPES or self.peek(ahead + 1).text in {"(", *_ARITHMETIC}:
+            return None
+        root = scope.get(names[0], (names[0],))
+        return root and (*root, *names[1:])

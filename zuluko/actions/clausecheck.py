@@ -24,7 +24,8 @@ def compile_clause(
 ) -> tuple[CompiledClause | None, list[str]]:
     """The clause, and sentences about all that is wrong with it (then it must not run).
 
-    ``scope`` gives the kind of each variable, ``constants`` the value of those that never change.
+    ``scope`` gives the kind of each variable, ``constants`` the value of those that never change; one that is
+    null may be given otherwise, and is tried on samples.
     """
     if len(text) > LONGEST:
         return None, [f"the clause is longer than {LONGEST} characters; make several of it"]
@@ -63,9 +64,31 @@ def _paths(clause: CompiledClause, scope: kinds.Scope) -> Iterator[str]:
         except kinds.KindError as error:
             yield str(error)
             return
-    for path, literal in reading.compared:
-        if wrong := kinds.mismatch(kinds.resolve(path, scope), literal):
+    for path, number in reading.indexed:
+        if wrong := kinds.beyond(kinds.resolve(path, scope), number):
             yield f"`{dotted(path)}` {wrong}"
+            return
+    for path, literal in reading.compared:
+        if not _is_key(path, scope) and (wrong := kinds.mismatch(kinds.resolve(path, scope), literal)):
+            yield f"`{dotted(path)}` {wrong}"
+            return
+    for one, other in reading.alike:
+        if not _is_key(other, scope) and kinds.unlike(kinds.resolve(one, scope), kinds.resolve(other, scope)):
+            yield _unequal(one, other, scope)
+            return
+
+
+def _is_key(path: Path, scope: kinds.Scope) -> bool:
+    """Whether ``x in path`` asks for a mapping's key, of which the types say nothing."""
+    return path[-1] == "[]" and kinds.element(kinds.resolve(path[:-1], scope)) is None
+
+
+def _unequal(one: Path, other: Path, scope: kinds.Scope) -> str:
+    left, right = [(path, kinds.resolve(path, scope)) for path in (one, other)]
+    said = [f"`{dotted(path)}` is {kinds.describe(kind)}" for path, kind in (left, right)]
+    hint = f"; `{dotted(one)} in {dotted(other)}` asks whether it is one of them"
+    listed = kinds.element(right[1]) is not None and kinds.element(left[1]) is None
+    return f"{said[0]} and {said[1]}, and they can never be equal{hint if listed else ''}"
 
 
 def _evaluated(clause: CompiledClause, scope: kinds.Scope, constants: Mapping[str, Any]) -> Iterator[str]:
@@ -84,13 +107,14 @@ def _evaluated(clause: CompiledClause, scope: kinds.Scope, constants: Mapping[st
 def _try(program: Any, part: str, scope: kinds.Scope, constants: Mapping[str, Any], *, vague: bool) -> str:
     """What is wrong with one part of a clause, seen on samples of all that it reads, or nothing."""
     paths = read(part).paths
-    roots = sorted({path[0] for path in paths} - set(constants))
+    given = {name: value for name, value in constants.items() if value is not None}
+    roots = sorted({path[0] for path in paths} - set(given))
     answered = False
     error: Exception | None = None
     for number in range(kinds.SAMPLES):
         sample = {root: kinds.sample(scope[root], number + at) for at, root in enumerate(roots)}
         try:
-            result = program.execute({**constants, **sample})
+            result = program.execute({**given, **sample})
         except _DATA as caught:
             error = error if isinstance(error, KeyError) else caught
         except (TypeError, RuntimeError, ValueError) as caught:

@@ -1,10 +1,11 @@
 """Clauses: what a rule asks, each one CEL expression that is true, false or unknown.
 
 Unknown is what cannot be answered: a topic that has not been heard or is too old, an index beyond the end of
-a list, an absent value, a comparison with NaN. It spreads as CEL has it: ``true || unknown`` is true,
+a list, an absent value, a number that is NaN. It spreads as CEL has it: ``true || unknown`` is true,
 ``false && unknown`` is false, and ``!unknown`` is unknown.
 """
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from zuluko.actions.celtext import Path, dotted, read
+from zuluko.actions.celtext import Path, Reading, dotted, read
 from zuluko.bus.message import Message
 from zuluko.messages import Clause, Verdict
 
@@ -57,8 +58,12 @@ class CompiledClause:
         return cel.compile(self.text)
 
     @cached_property
+    def reading(self) -> Reading:
+        return read(self.text)
+
+    @property
     def paths(self) -> list[Path]:
-        return read(self.text).paths
+        return self.reading.paths
 
     @cached_property
     def shown(self) -> list[tuple[str, Path]]:
@@ -95,6 +100,7 @@ class Clauses:
     def __post_init__(self) -> None:
         self._context: Any = None
         self._inputs: dict[str, Message] = {}
+        self._holes: dict[str, list[Path]] = {}  # by name, the lists in it that hold a NaN
         self._fields = self._needed()
         self._topics_of = [
             frozenset(topic for topic in self.topics if any(_under(path, topic) for path in clause.paths))
@@ -104,9 +110,16 @@ class Clauses:
     def evaluate(self, inputs: Mapping[str, Message], item: Any = None) -> tuple[Verdict, ...]:
         """Each clause's verdict, given the last message of each topic that is known, and the item."""
         context = self._bind(inputs)
+        self._holes[ITEM] = []
         if item is not None:
             _add(context, ITEM, self._as_cel(item, ITEM))
-        return tuple([_verdict(clause.program, context) for clause in self.clauses])
+        holes = [path for name in (*inputs, ITEM) for path in self._holes.get(name, ())]
+        return tuple(
+            [
+                "unknown" if _asks(clause, holes) else _verdict(clause.program, context)
+                for clause in self.clauses
+            ]
+        )
 
     def explain(
         self, verdicts: Sequence[Verdict], inputs: Mapping[str, Message], item: Any = None
@@ -148,6 +161,11 @@ class Clauses:
         return {topic.partition(".")[2]: self._as_cel(inputs[topic], topic) for topic in outputs}
 
     def _as_cel(self, value: Any, name: str) -> Any:
+        """A message or item as CEL takes it, without its NaNs."""
+        self._holes[name] = []
+        return _sound(self._fielded(value, name), tuple(name.split(".")), self._holes[name])
+
+    def _fielded(self, value: Any, name: str) -> Any:
         if not isinstance(value, msgspec.Struct):
             return _plain(value)
         fields = self._fields[name]
@@ -159,6 +177,32 @@ def _under(path: Path, name: str) -> bool:
     """Whether a path reads of a topic; one that stops at ``planner`` reads all of ``planner.path``."""
     parts = tuple(name.split("."))
     return path[: len(parts)] == parts or parts[: len(path)] == path
+
+
+def _sound(value: Any, path: Path, holes: list[Path]) -> Any:
+    """The value without the fields that are NaN, which CEL takes for unequal to everything: what is not there
+    is unknown. In a list each item has its place; where one is NaN, the list's path goes into ``holes``."""
+    if isinstance(value, dict):
+        kept = [(key, one) for key, one in value.items() if not _is_nan(one)]
+        return {key: _sound(one, (*path, str(key)), holes) for key, one in kept}
+    if isinstance(value, (list, tuple)):
+        return [_sound(one, (*path, "[]"), holes) for one in value]
+    if _is_nan(value):
+        holes.append(path)
+    return value
+
+
+def _is_nan(value: Any) -> bool:
+    return type(value) is float and math.isnan(value)
+
+
+def _asks(clause: CompiledClause, holes: list[Path]) -> bool:
+    """Whether it asks if something with a NaN in it is equal."""
+    return bool(holes) and any(
+        path[: len(hole)] == hole or hole[: len(path)] == path
+        for path in clause.reading.equated
+        for hole in holes
+    )
 
 
 def _verdict(program: Any, context: Any) -> Verdict:

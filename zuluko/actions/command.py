@@ -1,5 +1,6 @@
 """The command that a rule gives: the fields written in YAML, checked against the actuator's Command type."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,8 +8,10 @@ import msgspec
 
 from zuluko.bus.message import Command
 from zuluko.document import nearest, seconds
+from zuluko.messages import LockCommand
 
 ENGINES = ("id", "to", "stamp")  # the fields that the engine fills in
+LEAST: Mapping[tuple[type[Command], str], float] = {(LockCommand, "open_for"): 0.0}  # what a field must reach
 
 
 def fields_of(kind: type[Command]) -> dict[str, Any]:
@@ -48,6 +51,10 @@ def _field(kind: type[Command], key: str, value: Any, types: Mapping[str, Any]) 
     if isinstance(value, str) and types[key] in (float, float | None):
         return seconds(value)
     try:
-        return msgspec.convert(value, types[key])
+        found = msgspec.convert(value, types[key])
     except msgspec.ValidationError as error:
         raise ValueError(f"`{key}`: {error}, got `{value}`") from None
+    if isinstance(found, float) and not LEAST.get((kind, key), -math.inf) <= found < math.inf:
+        least = f"{LEAST[kind, key]:g} or more" if (kind, key) in LEAST else "a finite number"
+        raise ValueError(f"`{key}` must be {least}, not `{value}`")
+    return found

@@ -10,13 +10,16 @@ on every run. What it does, precisely (``docs/rules.md`` says it to users):
 * With ``any``, evaluations are counted **for each name** among the items (all that is below), so that two
   people in turn never add up to one; items without a field ``name`` count together.
 * The **smoothed** condition is true while at least ``seen`` of the last ``of`` evaluations were true.
-  Messages of one stamp are one piece of evidence and share one place among them: the last counts.
+  Messages of one stamp are one piece of evidence and share one place among them: the last counts. Evidence
+  from more than ``of`` times ``max_age`` before the newest has no place among them any more.
 * The rule **fires** at an evaluation that is itself true, when the smoothed condition has been true for
   ``hold``, counted from the evaluation at which it became so. When ``hold`` or ``cooldown`` ends between
-  messages, the last message is evaluated once more at that moment, against the levels as they are then.
-* If the last evidence grew older than ``max_age`` before the next came, ``hold`` starts again.
+  messages, the last message is evaluated once more at that moment, against the levels as they are then; one
+  that is merely too old by then does not act, and what it said when it came stands.
+* If no message comes for longer than ``max_age``, ``hold`` starts again.
 * It fires once for each time that the smoothed condition becomes true, and is armed again when that is no
-  longer true. ``cooldown`` is the rule's, whoever it fired for; an edge that falls into it waits for its end.
+  longer true, or when it is still true ``again`` seconds after the firing: a command may be lost.
+  ``cooldown`` is the rule's, whoever it fired for; an edge that falls into it waits for its end.
 * After a silence longer than the trigger's ``stale`` limit (3 s, or ``max_age`` where that is longer)
   everything starts anew. At its start the engine takes each condition to have been false.
 * A message whose stamp is before the last one's, or ahead of the clock, and a clock that has gone back,
@@ -49,10 +52,10 @@ class Step:
 
 
 class Engine:
-    """All rules of a file, run together; each keeps its own state."""
+    """All rules of a file, run together; each keeps its own state. Ids of commands begin with ``name``."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        self._runs = [_Run(rule) for rule in rules]
+    def __init__(self, rules: Iterable[Rule], *, name: str = "") -> None:
+        self._runs = [_Run(rule, f"{name}.{rule.name}" if name else rule.name) for rule in rules]
         self._now = 0
 
     def step(self, now: int, event: Event | None = None, levels: Levels | None = None) -> Step:
@@ -71,15 +74,19 @@ class Engine:
 class _Run:
     """One rule and its state.
 
+    ``source``        what the ids of its commands begin with
     ``last``, ``at``  the last message, and the graph time (ns) at which it came
+    ``stamps``        those of the evaluations that count, the newest last
     ``cooled``        when the cooldown ends
     ``given``         how many commands were given on the last message
     """
 
     rule: Rule
+    source: str
     tracks: dict[str, Track] = field(default_factory=dict)
     last: Event | None = None
     at: int = 0
+    stamps: list[int] = field(default_factory=list)
     cooled: int = 0
     deadline: int | None = None
     given: int = 0
@@ -104,14 +111,15 @@ class _Run:
         if event is not self.last:
             self._lapse(now, event.message.stamp)
             self.last, self.at, self.given = event, now, 0
+        self._place(event.message.stamp)
         moment = self._moment(now, event, levels)
         looks = [
             Look(name, item, self.rule.condition.evaluate(moment.inputs, item))
             for name, item in self._items(event.message)
         ]
-        self._count({look.name for look in looks if moment.fresh and look.true}, moment, again=again)
-        said = self._fire(looks, moment)
-        dues = [track.due(self.rule, self.cooled) for track in self.tracks.values()]
+        self._count({look.name for look in looks if look.true}, moment, again=again)
+        said = self._fire(looks, moment) if moment.fresh else []
+        dues = [track.due(self.rule, self.cooled) for track in self.tracks.values() if moment.fresh]
         self.deadline = min((due for due in dues if due is not None), default=None)
         return said or [moment.held(looks, self.tracks, self.cooled)]
 
@@ -122,10 +130,18 @@ class _Run:
         silence = self.rule.stale.get(self.rule.when, max(STALE, self.rule.max_age))
         if (now - self.at) / 1e9 > silence:
             self.tracks.clear()
-        elif (now - self.last.message.stamp) / 1e9 > self.rule.max_age:
+            self.stamps.clear()
+        elif (now - self.at) / 1e9 > self.rule.max_age:
             for track in self.tracks.values():
                 if track.begun is not None:
                     track.begun, track.since = now, stamp
+
+    def _place(self, stamp: int) -> None:
+        """Gives the evidence its place among those that count, and takes away what is too many or too old."""
+        if not self.stamps or self.stamps[-1] != stamp:
+            self.stamps.append(stamp)
+        span = self.rule.of * self.rule.max_age
+        self.stamps = [one for one in self.stamps[-self.rule.of :] if (stamp - one) / 1e9 <= span]
 
     def _moment(self, now: int, event: Event, levels: Levels) -> Moment:
         """Sorts the topics that the clauses read into known and missing."""
@@ -151,11 +167,17 @@ class _Run:
         return [(name if isinstance(name, str) else "", item) for name, item in named]
 
     def _count(self, true: set[str], moment: Moment, *, again: bool) -> None:
+        """Counts for each name; of evidence looked at again, that it has grown old changes nothing."""
+        stands = true if again and not moment.fresh else set()
+        true = true if moment.fresh else set()
         for name in sorted(true - self.tracks.keys()):
             self.tracks[name] = Track()
-        stamp = moment.event.message.stamp
+        stamp, places = moment.event.message.stamp, len(self.stamps)
         for name, track in self.tracks.items():
-            track.add(name in true, again=again, rule=self.rule, now=moment.now, stamp=stamp)
+            if name not in stands:
+                track.add(
+                    name in true, again=again, rule=self.rule, places=places, now=moment.now, stamp=stamp
+                )
         self.tracks = {name: track for name, track in self.tracks.items() if track.history}
 
     def _fire(self, looks: list[Look], moment: Moment) -> list[Decision | Command]:
@@ -166,15 +188,15 @@ class _Run:
             due = track.due(self.rule, self.cooled) if track else None
             if track is None or due is None or due > moment.now:
                 continue
-            track.armed = False
+            track.fired = moment.now
             self.cooled = moment.now + round(self.rule.cooldown * 1e9)
             commands = [self._command(action, moment.event) for action in self.rule.do]
             said += [moment.fired(look, track, commands[0].id if commands else ""), *commands]
         return said
 
     def _command(self, action: Action, event: Event) -> Command:
-        """Its id says on which evidence it stands, so that a node started anew gives the same id for the same
-        evidence (and it is executed once), and never one that other evidence had."""
+        """Its id says who gives it on which evidence, so that a node started anew gives the same id for the
+        same evidence (and it is executed once), and never one that another node or other evidence had."""
         self.given += 1
         stamp = event.message.stamp
-        return action.command(id=f"{self.rule.name}-{stamp}-{event.seq}-{self.given}", stamp=stamp)
+        return action.command(id=f"{self.source}-{stamp}-{event.seq}-{self.given}", stamp=stamp)

@@ -1,5 +1,6 @@
 """One evaluation of a rule, and how it is told: a Decision that says what held, what did not, and why."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -34,35 +35,43 @@ class Look:
 class Track:
     """The smoothing of one name.
 
-    ``history``  a bit for each evaluation, 1 for true, the last in bit 0
+    ``history``  a bit for each evaluation that counts, 1 for true, the last in bit 0
     ``begun``    graph time (ns) at which the smoothed condition became true, None while it is not
     ``since``    the stamp of the evidence then
-    ``armed``    whether it has not fired since
+    ``fired``    graph time (ns) at which it last fired since, None while it has not
     """
 
     history: int = 0
     begun: int | None = None
     since: int = 0
-    armed: bool = True
+    fired: int | None = None
 
     @property
     def seen(self) -> int:
         return self.history.bit_count()
 
-    def add(self, true: bool, *, again: bool, rule: Rule, now: int, stamp: int) -> None:
-        """Takes an evaluation; one made ``again`` on the same evidence replaces the last."""
-        shifted = self.history & ~1 if again else self.history << 1 & (1 << rule.of) - 1
-        self.history = shifted | true
+    def add(self, true: bool, *, again: bool, rule: Rule, places: int, now: int, stamp: int) -> None:
+        """Takes an evaluation, of which the last ``places`` count; one made ``again`` on the same evidence
+        replaces the last."""
+        shifted = self.history & ~1 if again else self.history << 1
+        self.history = (shifted | true) & (1 << places) - 1
         if self.seen < rule.seen:
-            self.begun, self.since, self.armed = None, 0, True
+            self.begun, self.since, self.fired = None, 0, None
         elif self.begun is None:
             self.begun, self.since = now, stamp
 
     def due(self, rule: Rule, cooled: int) -> int | None:
-        """When it may fire, if its last evaluation was true and it has not yet fired for this edge."""
-        if self.begun is None or not self.armed or not self.history & 1:
+        """When it may fire, if its last evaluation was true and it is to fire (once more) for this edge."""
+        if self.begun is None or not self.history & 1:
             return None
-        return max(self.begun + round(rule.hold * 1e9), cooled)
+        repeat = self.repeat(rule)
+        return None if repeat is None else max(self.begun + round(rule.hold * 1e9), repeat, cooled)
+
+    def repeat(self, rule: Rule) -> int | None:
+        """Before when it must not fire again: 0 while it has not fired for this edge, None for never."""
+        if self.fired is None:
+            return 0
+        return self.fired + round(rule.again * 1e9) if math.isfinite(rule.again) else None
 
 
 @dataclass
@@ -112,12 +121,21 @@ class Moment:
         if not look.true:
             verdict: Verdict = "false" if "false" in look.verdicts else "unknown"
             return cast(Outcome, verdict), self._clause(clauses, look.verdicts.index(verdict))
+        return self._waits(track, cooled)
+
+    def _waits(self, track: Track, cooled: int) -> tuple[Outcome, str]:
+        """Why an evaluation that is true does not fire yet."""
+        rule = self.rule
         if track.begun is None:
             return "held", f"seen {track.seen} of {rule.of}, needs {rule.seen}"
         if self.now < track.begun + round(rule.hold * 1e9):
             return "held", f"true for {_s(self.now - track.begun)} s, needs {rule.hold:g}"
-        if not track.armed:
+        repeat = track.repeat(rule)
+        if repeat is None:
             return "held", "still true since it fired; it fires again once it has been false"
+        if self.now < repeat:
+            left = _s(max(repeat, cooled) - self.now)
+            return "held", f"still true since it fired; it fires again in {left} s if it stays so"
         return "cooldown", f"cooldown: {_s(cooled - self.now)} s left"
 
     def _clauses(self, look: Look) -> tuple[Clause, ...]:

@@ -53,6 +53,11 @@ def of_value(value: object) -> Kind:
     return inspect.type_info(type(value)) if isinstance(value, (bool, int, float, str, dict)) else ANY
 
 
+def of_param(kind: Any, value: object) -> Kind:
+    """The kind of a parameter: of its value, or, where that is null or an empty list, of its type."""
+    return inspect.type_info(kind) if value in (None, []) and kind is not list else of_value(value)
+
+
 def scope_of(topics: Mapping[str, Kind], others: Mapping[str, Kind]) -> dict[str, Kind]:
     """The variables of a clause; the topic ``planner.path`` is a field ``path`` of ``planner``."""
     scope: dict[str, Kind] = {}
@@ -128,6 +133,21 @@ def mismatch(kind: Kind, literal: object) -> str:
     return f"is {describe(kind)}, and can never equal {_NAMES[type(inspect.type_info(type(literal)))]}"
 
 
+def unlike(one: Kind, other: Kind) -> bool:
+    """Whether values of two kinds can never be equal."""
+    sorts = [_SORTS.get(type(_without_none(kind))) for kind in (one, other)]
+    return None not in sorts and sorts[0] != sorts[1]
+
+
+def beyond(kind: Kind, index: int) -> str:
+    """Why a list of this kind never has an item of that number, or nothing."""
+    length = len(kind.item_types) if isinstance(kind := _without_none(kind), inspect.TupleType) else None
+    if index >= 0 and (length is None or index < length):
+        return ""
+    last = f"0 to {length - 1}" if length else "0 on"
+    return f"has no item {index}; they count from {last}"
+
+
 def sample(kind: Kind, number: int) -> Any:
     """A value of this kind as CEL is given it; another for each ``number``, always the same."""
     if isinstance(kind, dict):
@@ -190,6 +210,21 @@ _COMPARES: dict[type, Callable[[object], bool]] = {
     inspect.BoolType: lambda value: isinstance(value, bool),
     inspect.IntType: _is_number,
     inspect.FloatType: _is_number,
+    inspect.ListType: lambda value: False,
+    inspect.VarTupleType: lambda value: False,
+    inspect.TupleType: lambda value: False,
+    inspect.StructType: lambda value: False,
+}
+_SORTS: dict[type, str] = {
+    inspect.StrType: "text",
+    inspect.BoolType: "true or false",
+    inspect.IntType: "a number",
+    inspect.FloatType: "a number",
+    inspect.ListType: "a list",
+    inspect.VarTupleType: "a list",
+    inspect.TupleType: "a list",
+    inspect.StructType: "a mapping",
+    inspect.DictType: "a mapping",
 }
 _SAMPLES: dict[type, Callable[[Any, int], Any]] = {
     inspect.BoolType: lambda kind, n: n % 2 == 0,

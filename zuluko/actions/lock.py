@@ -1,5 +1,7 @@
 """The lock node: opens on fresh evidence, and is locked at all other times."""
 
+import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +12,7 @@ from zuluko.messages import LockCommand, LockState
 
 HEARTBEAT = 1.0  # seconds between states when nothing changes
 RETRY = 0.2  # seconds until a bolt that did not move is driven again
+PAUSE = 0.1  # seconds between the tries to lock at the end, when nothing else can be waited for
 TRIES = 5  # in a row, before the node gives up and is restarted
 
 
@@ -28,8 +31,10 @@ def lock(
 
     Evidence older than ``max_evidence_age`` seconds, or from the future, opens nothing. From the command that
     opened it, the lock stays open for at most ``max_open`` seconds, however many follow. Raises BoltError
-    when the bolt does not move, ValueError for an unknown driver.
+    when the bolt does not move; ValueError, before anything moves, for an unknown driver and for limits that
+    limit nothing.
     """
+    _check_limits(max_evidence_age, max_open)
     yield from drive(commands, bolt(driver), max_evidence_age=max_evidence_age, max_open=max_open)
 
 
@@ -37,6 +42,7 @@ def drive(
     commands: Stream[LockCommand], bolt: Bolt, *, max_evidence_age: float = 0.5, max_open: float = 30.0
 ) -> Iterator[LockState]:
     """The same with a bolt of one's own. Whatever ends it, the bolt is locked before it ends."""
+    _check_limits(max_evidence_age, max_open)
     keeper = _Keeper(bolt, max_evidence_age, max_open, now=commands.now)
     try:
         yield from keeper.secure("start", commands.now)
@@ -50,6 +56,12 @@ def drive(
             yield from keeper.secure("the lock was told to stop", commands.now)
     finally:
         _leave_locked(bolt)
+
+
+def _check_limits(max_evidence_age: float, max_open: float) -> None:
+    for name, limit in (("max_evidence_age", max_evidence_age), ("max_open", max_open)):
+        if not (math.isfinite(limit) and limit > 0):
+            raise ValueError(f"`{name}` must be a time longer than 0 s, not {limit:g}; write 500ms or 30s")
 
 
 @dataclass
@@ -136,7 +148,7 @@ class _Keeper:
         age = (self.now - command.stamp) / 1e9
         if age < 0:
             return f"the evidence is {-age:.3g} s from the future"
-        if age > self.max_evidence_age:
+        if not age <= self.max_evidence_age:
             return f"the evidence is {age:.3g} s old, at most {self.max_evidence_age:g} s"
         return "" if command.open_for > 0 else f"open_for must be 0 s or more, not {command.open_for:g}"
 
@@ -145,14 +157,16 @@ class _Keeper:
         try:
             move()
             return "" if self.bolt.is_locked == locked else "the bolt did not move"
-        except OSError as error:
-            return str(error)
+        except (
+            Exception
+        ) as error:  # a hardware library raises what it likes; the door must be shut all the same
+            return _told(error)
 
     def _is_locked(self) -> bool:
         """What the bolt reads; a bolt that cannot be read counts as not locked."""
         try:
             return self.bolt.is_locked
-        except OSError:
+        except Exception:
             return False
 
     def _state(self, stamp: int, reason: str) -> LockState:
@@ -165,16 +179,22 @@ def _leave_locked(bolt: Bolt) -> None:
     """Locks for good; raises BoltError where the bolt does not."""
     problem = "the bolt did not move"
     try:
-        for _ in range(TRIES):
+        for number in range(TRIES):
+            time.sleep(PAUSE if number else 0.0)
             try:
                 bolt.lock()
                 if bolt.is_locked:
                     return
-            except OSError as error:
-                problem = str(error)
+                problem = "the bolt did not move"
+            except Exception as error:
+                problem = _told(error)
         raise BoltError(f"the bolt did not lock at the end: {problem}")
     finally:
         bolt.close()
+
+
+def _told(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def _ns(seconds: float) -> int:

@@ -52,6 +52,7 @@ class Rule:
     ``hold``      for how long it must stay so, in seconds
     ``max_age``   the age, in seconds, beyond which evidence never acts
     ``cooldown``  seconds after a firing in which there is no other
+    ``again``     seconds after a firing at which, still true, it fires once more; infinite: never
     ``stale``     by topic, seconds after which what it last said is unknown, where it is not 3
     """
 
@@ -64,6 +65,7 @@ class Rule:
     hold: float = 0.0
     max_age: float = math.inf
     cooldown: float = 0.0
+    again: float = math.inf
     stale: Mapping[str, float] = field(default_factory=dict)
     do: tuple[Action, ...] = ()
 

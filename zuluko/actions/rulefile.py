@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zuluko.actions import command, kinds
+from zuluko.actions import command, kinds, params
+from zuluko.actions.celtext import TYPES
 from zuluko.actions.clausecheck import compile_clause
 from zuluko.actions.clauses import ITEM, Clauses, CompiledClause
+from zuluko.actions.params import Param
 from zuluko.actions.rule import Action, Rule
 from zuluko.bus.message import Command, Message
 from zuluko.document import Document, DocumentError, Problem, Step, nearest, seconds
@@ -18,8 +20,9 @@ from zuluko.document import load as load_document
 Topics = Mapping[str, type[Message] | tuple[type[Message], ...]]
 Actuators = Mapping[str, type[Command]]
 
-KEYS = ("when", "any", "if", "seen", "for", "max_age", "cooldown", "stale", "do")
+KEYS = ("when", "any", "if", "seen", "for", "max_age", "cooldown", "again", "stale", "do")
 MOST_SEEN = 1000  # evaluations
+SOONEST = 0.01  # seconds after which a rule may fire again though nothing changed
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -27,17 +30,10 @@ _SEEN = re.compile(r"([0-9]{1,9}) of ([0-9]{1,9})")
 
 
 @dataclass(frozen=True)
-class Param:
-    """A parameter of a rule file: its value, and what it is for."""
-
-    value: Any
-    help: str = ""
-
-
-@dataclass(frozen=True)
 class RuleSet:
     """The rules of a file, checked.
 
+    ``name``      what the ids of its commands begin with, so that no other rules node gives the same
     ``triggers``  the topics whose messages make evaluations
     ``levels``    the topics that clauses read besides
     ``commands``  by actuator, the type of the commands that it is given
@@ -48,39 +44,51 @@ class RuleSet:
     levels: tuple[str, ...]
     commands: Mapping[str, type[Command]]
     params: Mapping[str, Param]
+    name: str = ""
 
 
 def load(
-    file: Path | str, *, topics: Topics, actuators: Actuators, params: Mapping[str, Any] | None = None
+    file: Path | str,
+    *,
+    topics: Topics,
+    actuators: Actuators,
+    params: Mapping[str, Any] | None = None,
+    name: str = "",
 ) -> RuleSet:
     """Reads a rule file; raises DocumentError with every problem in it.
 
     ``topics`` gives the message type of each topic that there is (``planner.path`` where a node has several),
-    ``actuators`` the command type of each node that takes commands, ``params`` values for the file's own.
+    ``actuators`` the command type of each node that takes commands, ``params`` values for the file's own,
+    ``name`` what the ids of the commands begin with: the node's, or the file's where it is not given.
     """
-    return check(load_document(file), topics=topics, actuators=actuators, params=params)
+    return check(load_document(file), topics=topics, actuators=actuators, params=params, name=name)
 
 
 def check(
-    document: Document, *, topics: Topics, actuators: Actuators, params: Mapping[str, Any] | None = None
+    document: Document,
+    *,
+    topics: Topics,
+    actuators: Actuators,
+    params: Mapping[str, Any] | None = None,
+    name: str = "",
 ) -> RuleSet:
     """The same for a document that has been read."""
     reader = _Reader(document, topics, actuators)
     found = reader.params(params or {})
     constants = {name: param.value for name, param in found.items()}
-    rules = [reader.rule(name, constants) for name in document.value if name != "params"]
+    rules = [reader.rule(rule, constants) for rule in document.value if rule != "params"]
     if not rules:
         reader.wrong((), "there is no rule here; a rule is a name with `when:`, `if:` and `do:` under it")
     if reader.problems:
         raise DocumentError(reader.problems)
-    return _ruleset([rule for rule in rules if rule], found)
+    return _ruleset([rule for rule in rules if rule], found, name or document.file)
 
 
-def _ruleset(rules: list[Rule], params: dict[str, Param]) -> RuleSet:
+def _ruleset(rules: list[Rule], params: dict[str, Param], name: str) -> RuleSet:
     triggers = dict.fromkeys(rule.when for rule in rules)
     read = {topic: None for rule in rules for topic in sorted(rule.condition.topics) if topic != rule.when}
     commands = {action.actuator: action.kind for rule in rules for action in rule.do}
-    return RuleSet(tuple(rules), tuple(triggers), tuple(read), commands, params)
+    return RuleSet(tuple(rules), tuple(triggers), tuple(read), commands, params, name)
 
 
 @dataclass
@@ -91,6 +99,7 @@ class _Reader:
     topics: Topics
     actuators: Actuators
     problems: list[Problem] = field(default_factory=list)
+    others: dict[str, kinds.Kind] = field(default_factory=dict)  # the parameters' kinds
 
     def wrong(self, path: tuple[Step, ...], what: str, *, key: bool = False) -> None:
         self.problems.append(self.document.problem(path, what, key=key))
@@ -121,24 +130,27 @@ class _Reader:
 
     def _param(self, name: str, spec: Any, overrides: Mapping[str, Any]) -> Param:
         path = ("params", name)
-        if name == ITEM or name in {topic.partition(".")[0] for topic in self.topics}:
+        taken = {ITEM, *TYPES, *(topic.partition(".")[0] for topic in self.topics)}
+        if name in taken:
             self.wrong(path, f"`{name}` already means something in a clause; take another name", key=True)
         elif not _WORD.fullmatch(name):
             self.wrong(path, f"`{name}` cannot stand in a clause; use letters, digits and `_`", key=True)
-        if isinstance(spec, dict):
-            for key in spec.keys() - {"default", "help"}:
-                self.wrong(
-                    (*path, key), f"a parameter has no `{key}`{nearest(key, ('default', 'help'))}", key=True
-                )
-            if "default" not in spec:
-                self.wrong(path, f"`{name}` needs a `default:`, which also says of what type it is")
-        default = spec.get("default") if isinstance(spec, dict) else spec
-        value = overrides.get(name, default)
-        if name in overrides and (expected := _differs(value, default)):
-            self.wrong(path, f"the value given for `{name}` must be {expected}, not `{value}`", key=True)
-        if isinstance(default, float) and type(value) is int:
-            value = float(value)
-        return Param(value, str(spec.get("help", "")) if isinstance(spec, dict) else "")
+        for key in set(spec if isinstance(spec, dict) else ()) - set(params.KEYS):
+            self.wrong((*path, key), f"a parameter has no `{key}`{nearest(key, params.KEYS)}", key=True)
+        try:
+            param = params.read(name, spec)
+        except ValueError as error:
+            self.wrong(path, str(error))
+            self.others[name] = kinds.ANY
+            return Param(None)
+        self.others[name] = kinds.of_param(param.kind, param.value)
+        if name not in overrides:
+            return param
+        try:
+            return param.given(overrides[name])
+        except ValueError as error:
+            self.wrong(path, f"the value given for `{name}` must be {error}", key=True)
+            return param
 
     # -- a rule
 
@@ -172,6 +184,7 @@ class _Reader:
             hold=self.value(name, "for", seconds, 0.0),
             max_age=max_age,
             cooldown=self.value(name, "cooldown", seconds, 0.0),
+            again=self.value(name, "again", _again, math.inf),
             stale=self._stale(name, {*read, when}),
             do=do,
         )
@@ -228,9 +241,8 @@ class _Reader:
         texts: dict[tuple[Step, ...], Any] = {("if",): given}
         if isinstance(given, list):
             texts = {("if", number): text for number, text in enumerate(given)}
-        others = {key: kinds.of_value(value) for key, value in constants.items()}
         topics = {topic: kinds.of_topic(types) for topic, types in self.topics.items()}
-        scope = kinds.scope_of(topics, {**others, **({ITEM: item} if item else {})})
+        scope = kinds.scope_of(topics, {**self.others, **({ITEM: item} if item else {})})
         found = [self._clause((name, *path), text, scope, constants) for path, text in texts.items()]
         return [clause for clause in found if clause]
 
@@ -312,10 +324,8 @@ def _seen(value: Any) -> tuple[int, int]:
     return seen, of
 
 
-def _differs(value: Any, default: Any) -> str:
-    """What type a parameter's value must have, where it has not; an integer may stand for a float."""
-    if default is None or type(value) is type(default):
-        return ""
-    if isinstance(default, float) and type(value) is int:
-        return ""
-    return kinds.describe(kinds.of_value(default))
+def _again(value: Any) -> float:
+    length = seconds(value)
+    if length < SOONEST:
+        raise ValueError(f"`{value}` would fire without end; write how long to wait, such as 1s")
+    return length

@@ -19,7 +19,7 @@ def rules(
     ``events`` merges the topics that trigger (``ruleset.triggers``), ``levels`` holds by topic the latest of
     those that clauses read besides. A command's ``to`` is the actuator's node.
     """
-    engine = Engine(ruleset.rules)
+    engine = Engine(ruleset.rules, name=ruleset.name)
     only = ruleset.triggers[0]  # what a stream over a list, which names no topic, must be
     deadline: int | None = None
     while not events.ended:

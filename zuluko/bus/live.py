@@ -2,13 +2,14 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from zuluko.bus import clock
 from zuluko.bus.message import Message
 from zuluko.bus.poller import Poller
 from zuluko.bus.streams import Latest, Stream, Tick
+from zuluko.bus.synced import Synced
 from zuluko.bus.wire import Envelope, Hop
 
 M = TypeVar("M", bound=Message)
@@ -79,7 +80,6 @@ class LiveStream(Stream[M]):
         super().__init__()
         self.now = clock.now()
         self.cause: tuple[Hop, ...] = ()
-        self.sent = 0
         self._edges, self._waker, self._poller = edges, waker, poller
         self._on_wait = on_wait
         self._pending: dict[int, Envelope[M]] = {}
@@ -122,6 +122,18 @@ class LiveStream(Stream[M]):
         left = min(((moment - clock.now()) / 1e9 for moment in moments), default=BEAT)
         self._poller.wait(min(BEAT, max(0.0, left)))
         self._on_wait()
+
+
+class LiveSynced(Synced[Any, Any]):
+    """Pairs from a live stream of two topics; the first topic's messages are the first of each pair."""
+
+    def __init__(self, stream: LiveStream[Any], topics: tuple[str, str], *, tolerance: float) -> None:
+        super().__init__(tolerance=tolerance)
+        self._stream, self._topics = stream, topics
+
+    def _messages(self) -> Iterator[tuple[int, Message]]:
+        for message in self._stream:
+            yield self._topics.index(self._stream.topic), message
 
 
 class LiveLatest(Latest[M]):

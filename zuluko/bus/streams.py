@@ -27,6 +27,7 @@ class Stream(Generic[M_co]):
     ``now``    graph time (ns) at which the last ``next`` returned: the only clock a node needs
     ``topic``  the topic of the last message
     ``seq``    its number in that topic
+    ``sent``   graph time (ns) at which it was sent; 0 over a list
     """
 
     def __init__(self, items: Iterable[M_co] = (), *, topic: str = "") -> None:
@@ -34,6 +35,7 @@ class Stream(Generic[M_co]):
         self._waiting: M_co | None = None
         self.topic = topic
         self.seq = -1
+        self.sent = 0
         self.now = 0
         self.ended = False
 

@@ -111,7 +111,7 @@ class Child:
     @property
     def is_driven(self) -> bool:
         """Whether a stream drives its loop, so that it gives signs of life while it waits."""
-        return any(wire.input.kind == "stream" for wire in self.entry.wires)
+        return any(wire.input.drives for wire in self.entry.wires)
 
     @property
     def alive(self) -> bool:

@@ -23,11 +23,12 @@ class Topic:
 
 @dataclass(frozen=True)
 class Wire:
-    """What one input is connected to: topics, or a timer's period in seconds."""
+    """What one input is connected to: topics, or a timer's period in seconds; the two topics of pairs."""
 
     input: Input
     topics: tuple[Topic, ...] = ()
     period: float | None = None
+    tolerance: float = 0.0  # s, between the two of a pair
 
     @property
     def reliable(self) -> bool:
@@ -87,7 +88,7 @@ class Graph:
             entry.name
             for entry in self.entries.values()
             for wire in entry.wires
-            if wire.input.kind == "stream" and any(topic.node == node for topic in wire.topics)
+            if wire.input.drives and any(topic.node == node for topic in wire.topics)
         }
 
     def command_wires(self) -> Iterator[tuple[Entry, Wire]]:

@@ -13,6 +13,7 @@ from zuluko import document
 from zuluko.bus.commands import command_topic
 from zuluko.bus.message import Command
 from zuluko.bus.streams import Tick
+from zuluko.bus.synced import TOLERANCE
 from zuluko.bus.topics import TopicError, check_name, run_dir, socket_path
 from zuluko.document import Document, DocumentError, Problem, nearest
 from zuluko.launch import functions, options, rule_entry, signature, stock
@@ -211,6 +212,8 @@ class _Reader:
         entry.wires = tuple(wires)
 
     def _wire(self, wanted: Input, heard: Any, graph: Graph, place: tuple[str | int, ...]) -> Wire:
+        if wanted.kind == "synced":
+            return self._pairs(wanted, heard, graph, place)
         if isinstance(heard, str) and heard.startswith("every "):
             return Wire(wanted, period=self._period(wanted, heard, place))
         topics: list[Topic] = []
@@ -223,6 +226,30 @@ class _Reader:
                 )
         self._check_topics(wanted, topics, heard, place)
         return Wire(wanted, tuple(topics))
+
+    def _pairs(self, wanted: Input, heard: Any, graph: Graph, place: tuple[str | int, ...]) -> Wire:
+        """`[left, right]`, or `{sync: [left, right], within: 20ms}`."""
+        sides, within = heard, TOLERANCE
+        if isinstance(heard, dict) and set(heard) <= {"sync", "within"}:
+            sides = heard.get("sync")
+            within = self._seconds(heard.get("within", f"{TOLERANCE}s"), (*place, "within"))
+        if not (isinstance(sides, list) and len(sides) == 2 and all(isinstance(side, str) for side in sides)):
+            what = f"the input `{wanted.name}` takes pairs; write {{sync: [first, second], within: 20ms}}"
+            self._say(place, what)
+            return Wire(wanted)
+        topics: list[Topic] = []
+        for kind, name in zip(wanted.types, sides, strict=True):
+            topics += self._topic(Input(wanted.name, "synced", (kind,)), name, graph, place)[:1]
+        if len(topics) == 2 and topics[0] == topics[1]:
+            self._say(place, "a topic cannot be paired with itself")
+        return Wire(wanted, tuple(topics), tolerance=within)
+
+    def _seconds(self, text: Any, place: tuple[str | int, ...]) -> float:
+        try:
+            return document.seconds(text)
+        except ValueError as error:
+            self._say(place, str(error))
+            return 1.0
 
     def _check_topics(
         self, wanted: Input, topics: list[Topic], heard: Any, place: tuple[str | int, ...]
@@ -239,11 +266,7 @@ class _Reader:
             self._say(place, f"the input `{wanted.name}` mixes commands and others; give each its own input")
 
     def _period(self, wanted: Input, heard: str, place: tuple[str | int, ...]) -> float:
-        try:
-            period = document.seconds(heard.removeprefix("every ").strip())
-        except ValueError as error:
-            self._say(place, str(error))
-            return 1.0
+        period = self._seconds(heard.removeprefix("every ").strip(), place)
         if not wanted.takes(Tick):
             self._say(place, f"the input `{wanted.name}` takes {_kinds(wanted)}, not the ticks of a timer")
         if period <= 0:

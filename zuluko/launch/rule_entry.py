@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from zuluko import document
+from zuluko.actions import rulefile
+from zuluko.actions.params import types as param_types
+from zuluko.actions.rules import rules
 from zuluko.bus.message import Command, Message
 from zuluko.launch import options
 from zuluko.launch.graph import Entry, Graph, Topic, Wire
@@ -21,8 +24,6 @@ def read(
     name: str, file: Path, params: Mapping[str, Any], graph: Graph, given: Mapping[str, Mapping[str, Any]]
 ) -> Entry:
     """The node that runs a rules file, checked against the graph's types; raises DocumentError."""
-    from zuluko.actions import rulefile
-    from zuluko.actions.rules import rules
 
     topics = {topic.name: topic for topic in graph.topics}
     ruleset = rulefile.load(
@@ -30,6 +31,7 @@ def read(
         topics={topic.name: topic.kind for topic in topics.values()},
         actuators=_actuators(name, graph, given),
         params=_typed(file, params),
+        name=name,
     )
     kinds = tuple(dict.fromkeys(ruleset.commands.values()))
     events = Input("events", "stream", (Message,))
@@ -45,21 +47,13 @@ def read(
 
 
 def _typed(file: Path, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters, those that were typed on the command line as what the file's own defaults are."""
-    declared = document.load(file).value.get("params")
-    defaults = declared if isinstance(declared, dict) else {}
-    typed = {}
-    for name, value in params.items():
-        if value is options.MISSING:
-            continue
-        default = defaults.get(name)
-        if isinstance(default, dict):
-            default = default.get("default")
-        typed[name] = value
-        if isinstance(value, options.Text):
-            kind = list if default is None else type(default)
+    """The parameters, those that were typed on the command line as what the file declares."""
+    kinds = param_types(document.load(file).value.get("params"))
+    typed = {name: value for name, value in params.items() if value is not options.MISSING}
+    for name, value in typed.items():
+        if isinstance(value, options.Text) and name in kinds:
             with suppress(options.OptionError):  # the rules say what they expect, and where
-                typed[name] = options.convert(value, kind, folder=file.parent)
+                typed[name] = options.convert(value, kinds[name], folder=file.parent)
     return typed
 
 

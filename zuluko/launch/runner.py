@@ -25,7 +25,7 @@ from typing import Any
 
 from zuluko.bus import frames
 from zuluko.bus.commands import CommandReceiver, CommandSender
-from zuluko.bus.live import Edge, LiveLatest, LiveStream, Timer, Waker
+from zuluko.bus.live import Edge, LiveLatest, LiveStream, LiveSynced, Timer, Waker
 from zuluko.bus.message import Command, Message, arrays
 from zuluko.bus.poller import Poller
 from zuluko.bus.publisher import Publisher
@@ -121,7 +121,7 @@ class Node:
         self._poller = Poller(graph.name)
         self._inside = False
         self._turned = False
-        self._is_driven = any(wire.input.kind == "stream" for wire in entry.wires)
+        self._is_driven = any(wire.input.drives for wire in entry.wires)
         self._edges: list[Edge] = []
         self._driver: LiveStream[Message] | None = None
         self._publishers: dict[type[Message], Publisher] = {}
@@ -199,7 +199,7 @@ class Node:
         """The inputs in the order of the signature; the streams are made first, for the others count from the
         message that drives the loop."""
         made: dict[str, Any] = {}
-        for wire in sorted(self._entry.wires, key=lambda wire: wire.input.kind != "stream"):
+        for wire in sorted(self._entry.wires, key=lambda wire: not wire.input.drives):
             made[wire.input.name] = self._input(wire)
         return [made[wire.input.name] for wire in self._entry.wires]
 
@@ -229,6 +229,9 @@ class Node:
             return LiveLatest(self._latched(wire.topics[0]), self._driver)
         stream = LiveStream[Message](self._stream_edges(wire), self._waker, self._poller, self._turn)
         self._driver = self._driver or stream
+        if wire.input.kind == "synced":
+            first, second = (topic.name for topic in wire.topics)
+            return LiveSynced(stream, (first, second), tolerance=wire.tolerance)
         return stream
 
     def _stream_edges(self, wire: Wire) -> list[Edge]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from zuluko.bus.message import Message, MessageError, arrays
 from zuluko.bus.streams import Latest, Stream
+from zuluko.bus.synced import Synced
 
 
 class SignatureError(TypeError):
@@ -17,11 +18,16 @@ class SignatureError(TypeError):
 
 @dataclass(frozen=True)
 class Input:
-    """``kind``: stream drives the loop; latest is asked for its value; latests is a mapping of those."""
+    """``kind``: stream and synced drive the loop; latest is asked for its value; latests is a mapping of those.
+    ``types`` are alternatives; for synced, those of the two sides."""
 
     name: str
-    kind: Literal["stream", "latest", "latests"]
+    kind: Literal["stream", "synced", "latest", "latests"]
     types: tuple[type[Message], ...]
+
+    @property
+    def drives(self) -> bool:
+        return self.kind in ("stream", "synced")
 
     def takes(self, kind: type[Message]) -> bool:
         return any(issubclass(kind, wanted) for wanted in self.types)
@@ -62,12 +68,14 @@ def _input(name: str, hint: Any) -> Input:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Stream:
         return Input(name, "stream", _messages(arguments[0], name))
+    if origin is Synced:
+        return Input(name, "synced", (*_messages(arguments[0], name), *_messages(arguments[1], name)))
     if origin is Latest:
         return Input(name, "latest", _messages(arguments[0], name))
     if origin in (Mapping, dict) and len(arguments) == 2 and typing.get_origin(arguments[1]) is Latest:
         return Input(name, "latests", _messages(typing.get_args(arguments[1])[0], name))
     raise SignatureError(
-        f"the input `{name}` must be annotated Stream[...] or Latest[...]; "
+        f"the input `{name}` must be annotated Stream[...], Latest[...] or Synced[...]; "
         f"configuration comes after a `*`, as keyword-only parameters"
     )
 

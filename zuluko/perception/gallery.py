@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zuluko.perception import person
-from zuluko.perception.person import MOST_TEMPLATES, SUFFIX, PersonError, Templates
+from zuluko.perception.ownership import trouble
+from zuluko.perception.person import MOST_TEMPLATES, SUFFIX, Person, PersonError, Templates
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ they only just reach the threshold.
 SAME = 0.363  # OpenCV's threshold: how similar a further picture of a person must be to those there are
 
 
-class GalleryError(Exception):
+class GalleryError(ValueError):
     """What the gallery refuses to do, as a sentence."""
 
 
@@ -59,25 +60,39 @@ NOBODY = Match("", -1.0, 0.0)
 
 
 def default_place() -> Path:
-    """``$XDG_DATA_HOME/zuluko/people``, else ``~/.local/share/zuluko/people``."""
+    """``$XDG_DATA_HOME/zuluko/people``, else ``~/.local/share/zuluko/people``.
+
+    Raises GalleryError where there is no home either.
+    """
     base = os.environ.get("XDG_DATA_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "share") / "zuluko" / "people"
+    try:
+        return (Path(base) if base else Path.home() / ".local" / "share") / "zuluko" / "people"
+    except RuntimeError:
+        raise GalleryError(
+            "there is no home directory to keep people in; name a gallery, or set HOME or XDG_DATA_HOME"
+        ) from None
 
 
 class Gallery:
     """People and their templates, kept in one directory of mode 0700; without a directory, in memory.
 
-    A file that is damaged or of another model is left out and told; it never stops a running door.
+    A file that is damaged or of another model is left out and told; it never stops a running door. People
+    are known by the names within their files, in Unicode NFC.
     """
 
     def __init__(self, directory: Path | None = None) -> None:
         self.directory = directory
         self._people: dict[str, Templates] = {}
+        self._files: dict[str, Path] = {}
         self._seen: object = None
-        self._looked = -(10**18)
+        self._looked: int | None = None
+        self._told: set[str] = set()
 
     def __repr__(self) -> str:
         return f"Gallery({str(self.directory or 'in memory')!r}, {len(self._people)} people)"
+
+    def __len__(self) -> int:
+        return len(self._people)
 
     @property
     def people(self) -> dict[str, int]:
@@ -86,70 +101,107 @@ class Gallery:
 
     def match(self, template: NDArray[np.float32]) -> Match:
         """Who a face with this template (128 numbers of length 1) is most like, however little."""
-        best = sorted(
-            ((float((known @ template).max()), name) for name, known in self._people.items()), reverse=True
-        )
-        if not best:
+        name, best, second = "", -np.inf, -np.inf
+        for person_name, known in self._people.items():
+            similarity = float((known @ template).max())
+            if similarity > best:
+                name, best, second = person_name, similarity, best
+            elif similarity > second:
+                second = similarity
+        if not name:
             return NOBODY
-        similarity, name = best[0]
-        return Match(name, similarity, similarity - best[1][0] if len(best) > 1 else 2.0)
+        return Match(name, best, best - second if len(self._people) > 1 else 2.0)
 
     def load(self) -> list[str]:
-        """Reads the directory anew; gives a sentence for each file that was left out, and why."""
+        """Reads the directory anew; gives a sentence for each file that was left out, and why.
+
+        Where the machine and not a file is at fault (no file handle left, a read error), the people whose
+        files are still there stay known as they were, and the next ``refresh`` tries again.
+        """
         if self.directory is None:
             return []
         self._seen = _state(self.directory)
-        self._people, problems = {}, []
+        people, files, problems = self._people, self._files, list[str]()
+        self._people, self._files = {}, {}
         try:
-            _refuse_open(self.directory, 0o022, "written")
-            files = sorted(self.directory.glob("*" + SUFFIX)) if self.directory.is_dir() else []
-        except (GalleryError, OSError) as error:
+            paths = _paths(self.directory)
+        except GalleryError as error:
             return [str(error)]
-        for file in files:
+        except OSError as error:
+            problems.append(f"the gallery {self.directory} cannot be read: {error.strerror}")
+            if error.errno not in person.PASSING:
+                return problems
+            self._seen, paths = None, list(files.values())
+        for path in paths:
             try:
-                self._people[file.stem] = person.read(file)
-            except PersonError as error:
+                self._take(path, person.read(path))
+            except (PersonError, GalleryError) as error:
                 problems.append(str(error))
+            except OSError as error:
+                problems.append(f"{path} cannot be read at the moment: {error.strerror}")
+                self._seen = None
+                name = person.nfc(path.stem)
+                if files.get(name) == path and os.path.lexists(path):
+                    self._take(path, Person(name, people[name]))
         return problems
+
+    def _take(self, path: Path, found: Person) -> None:
+        if found.name in self._people:
+            raise GalleryError(
+                f"{path} is left out: {found.name} has another file, {self._files[found.name]}; "
+                f"remove one of the two"
+            )
+        self._people[found.name], self._files[found.name] = found.templates, path
 
     def refresh(self, now: int) -> None:
         """Loads the directory again if it has changed; looks once a second of ``now`` (ns) at most."""
-        if self.directory is None or now - self._looked < 1_000_000_000:
+        if self.directory is None:
             return
-        self._looked = now
+        if self._looked is not None and 0 <= now - self._looked < 1_000_000_000:
+            return
+        first, self._looked = self._looked is None, now
         if _state(self.directory) == self._seen:
             return
-        for problem in self.load():
-            log.error("%s", problem)
+        before, problems = self.people, self.load()
+        for problem in problems:
+            if problem not in self._told:  # one that lasts is met again at every look
+                log.error("%s", problem)
+        self._told = set(problems)
+        if not first and self.people == before:
+            return
         if self._people:
             log.info("%d people are enrolled in %s", len(self._people), self.directory)
         else:
             log.warning("nobody is enrolled in %s; run: zuluko face enrol NAME PHOTO...", self.directory)
 
-    def enrol(self, name: str, pictures: Mapping[str, NDArray[np.float32]]) -> int:
+    def enrol(self, name: str, pictures: Mapping[str, NDArray[np.float32]], *, another: bool = False) -> int:
         """Adds a person, or further pictures of one who is there; gives how many the person then has.
 
         ``pictures`` holds a template for each, by what errors call it, such as the file's name. All or
         nothing: raises GalleryError or PersonError where the name is not acceptable, there are too many, or
-        a picture is more like another person than like this one, or unlike this one's others.
+        a picture is more like another person than like this one, or unlike this one's others. ``another``
+        vouches that this is another person than those who are there, however alike: a relative, a twin.
         """
         name = person.checked_name(name)
         if self.directory is None:
-            return len(self._add(name, self._people.get(name), pictures))
+            return len(self._add(name, self._people.get(name), pictures, another))
         with _exclusively(self.directory):
             self.load()
-            file = person.path(self.directory, name)
-            known = person.read(file) if file.exists() else None
-            person.write(file, self._add(name, known, pictures))
+            file = self._files.get(name) or person.path(self.directory, name)
+            known = person.read(file).templates if os.path.lexists(file) else None
+            person.write(file, name, self._add(name, known, pictures, another))
+            self._files[name] = file
         return len(self._people[name])
 
-    def _add(self, name: str, known: Templates | None, new: Mapping[str, NDArray[np.float32]]) -> Templates:
+    def _add(
+        self, name: str, known: Templates | None, new: Mapping[str, NDArray[np.float32]], another: bool
+    ) -> Templates:
         others = Gallery()
         others._people = {other: theirs for other, theirs in self._people.items() if other != name}
         rows = [] if known is None else list(known)
         for picture, template in new.items():
             own = max((float(row @ template) for row in rows), default=None)
-            _refuse_stranger(name, picture, own, others.match(template))
+            _refuse_stranger(name, picture, own, NOBODY if another else others.match(template))
             rows.append(template)
         if len(rows) > MOST_TEMPLATES:
             raise GalleryError(f"{name} would have {len(rows)} pictures; at most {MOST_TEMPLATES} are kept")
@@ -157,12 +209,15 @@ class Gallery:
         return self._people[name]
 
     def remove(self, name: str) -> None:
-        """Forgets a person. Raises GalleryError where there is none of that name."""
+        """Forgets a person: removes every file that has this name or holds it.
+
+        Raises GalleryError where there is none.
+        """
         name = person.checked_name(name)
         if self.directory is None:
             known = self._people.pop(name, None) is not None
         else:
-            known = _remove(person.path(self.directory, name))
+            known = _remove(self.directory, name)
             self.load()
         if not known:
             raise GalleryError(f"nobody of the name {name} is enrolled; see: zuluko face list")
@@ -172,7 +227,8 @@ def _refuse_stranger(name: str, picture: str, own: float | None, other: Match) -
     """Raises GalleryError for a template that is more like another person, or unlike the person's own."""
     if own is None and other.similarity >= THRESHOLD:
         raise GalleryError(
-            f"{picture} shows {other.name}, who is enrolled already (similarity {other.similarity:.2f})"
+            f"{picture} shows {other.name}, who is enrolled already (similarity {other.similarity:.2f}); "
+            f"if {name} is somebody else who looks alike, such as a relative, add --another-person"
         )
     if own is not None and other.similarity > own and other.similarity >= SAME:
         raise GalleryError(
@@ -184,25 +240,39 @@ def _refuse_stranger(name: str, picture: str, own: float | None, other: Match) -
         )
 
 
-def _state(directory: Path) -> object:
-    """What changes whenever a file in the directory does: names, inodes, sizes, times of all of them."""
+def _paths(directory: Path) -> list[Path]:
+    """People's files; of one person's, that whose name is in NFC comes first. None where nothing is there.
+
+    Raises GalleryError where others can write, and OSError.
+    """
     try:
-        entries = [(entry.name, entry.stat(follow_symlinks=False)) for entry in os.scandir(directory)]
-        return directory.stat().st_mode, sorted(
-            (name, state.st_ino, state.st_size, state.st_mtime_ns, state.st_mode) for name, state in entries
-        )
+        _refuse_open(directory, 0o022)
+        with os.scandir(directory) as entries:  # Path.glob would make an empty gallery of some errors
+            paths = [directory / entry.name for entry in entries if entry.name.endswith(SUFFIX)]
+    except FileNotFoundError:
+        return []
+    return sorted(paths, key=lambda path: (person.nfc(path.name) != path.name, path.name))
+
+
+def _state(directory: Path) -> object:
+    """What changes whenever a file in the directory does: names, sizes, times, owners and so on."""
+    try:
+        with os.scandir(directory) as entries:
+            files = sorted((entry.name, _mark(entry.stat(follow_symlinks=False))) for entry in entries)
+        state = directory.stat()
+        return state.st_mode, state.st_uid, files
     except OSError as error:
         return error.errno
 
 
-def _refuse_open(directory: Path, bits: int, what: str) -> None:
-    """Raises GalleryError where others have access to the directory by these mode bits."""
-    mode = directory.stat().st_mode if directory.exists() else 0
-    if mode & bits:
-        raise GalleryError(
-            f"the gallery {directory} can be {what} by others (mode {mode & 0o777:o}); "
-            f"run: chmod 700 {directory}"
-        )
+def _mark(state: os.stat_result) -> tuple[int, ...]:
+    return state.st_ino, state.st_size, state.st_mtime_ns, state.st_mode, state.st_uid
+
+
+def _refuse_open(directory: Path, forbidden: int) -> None:
+    """Raises GalleryError for a directory of somebody else's, or open to others by these bits."""
+    if why := trouble(directory, directory.stat(), forbidden=forbidden):
+        raise GalleryError(f"the gallery {why}")
 
 
 @contextmanager
@@ -212,22 +282,28 @@ def _exclusively(directory: Path) -> Iterator[None]:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise GalleryError(f"the gallery {directory} cannot be made: {error.strerror}") from None
-    _refuse_open(directory, 0o077, "read or written")
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    handle = -1
     try:
+        _refuse_open(directory, 0o077)
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     except OSError as error:
         raise GalleryError(f"the gallery {directory} cannot be written: {error.strerror}") from None
     finally:
-        os.close(handle)
+        if handle >= 0:
+            os.close(handle)
 
 
-def _remove(file: Path) -> bool:
-    """Removes a person's file; False where there is none."""
-    if not file.exists() and not file.is_symlink():
+def _remove(directory: Path, name: str) -> bool:
+    """Removes the files that have this name or hold it; False where there is none."""
+    if not os.path.isdir(directory):
         return False
-    with _exclusively(file.parent):
-        file.unlink(missing_ok=True)
-        person.flush(file.parent)
-    return True
+    with _exclusively(directory):
+        files = [
+            path for path in _paths(directory) if name in (person.nfc(path.stem), person.recorded_name(path))
+        ]
+        for file in files:
+            file.unlink(missing_ok=True)
+        person.flush(directory)
+    return bool(files)

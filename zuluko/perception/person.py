@@ -1,16 +1,19 @@
 """One enrolled person as a file: a name, and a template per picture. Read with bounds, written whole."""
 
+import errno
 import os
 import re
 import stat
 import tempfile
 import unicodedata
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from zuluko.perception.ownership import trouble
 from zuluko.perception.zoo import SFACE
 
 SUFFIX = ".face"
@@ -21,10 +24,23 @@ MOST_BYTES = 64 * 1024  # of a file
 LONGEST_NAME = 40  # characters, so that any script fits a file name's 255 bytes
 MODEL = f"{SFACE.name}:{SFACE.sha256}"  # whose templates are comparable with each other
 
+# What the machine suffers from and not the file; whoever meets it should try again.
+PASSING = {
+    *(errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.EIO, errno.ESTALE, errno.ETIMEDOUT),
+    *(errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM),
+}
+
 Templates = NDArray[np.float32]
 
 
-class PersonError(Exception):
+class Person(NamedTuple):
+    """``name`` in Unicode NFC, and ``templates``: n x 128, each of length 1."""
+
+    name: str
+    templates: Templates
+
+
+class PersonError(ValueError):
     """A name or a file of a person that is not acceptable."""
 
 
@@ -40,9 +56,14 @@ class _Record(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_field
         return f"_Record({self.name!r}, {len(self.templates)} templates)"
 
 
+def nfc(name: str) -> str:
+    """The name in the one spelling in which names are kept and compared: an "é" is one character, not two."""
+    return unicodedata.normalize("NFC", name)
+
+
 def checked_name(name: str) -> str:
     """The name as it is stored (Unicode NFC). Raises PersonError for one that cannot be a file's name."""
-    name = unicodedata.normalize("NFC", name)
+    name = nfc(name)
     if not name or len(name) > LONGEST_NAME:
         raise PersonError(f"a name has 1 to {LONGEST_NAME} characters, not {len(name)}")
     odd = [letter for letter in name if not _allowed(letter)]
@@ -67,32 +88,58 @@ def path(directory: Path, name: str) -> Path:
     return directory / (checked_name(name) + SUFFIX)
 
 
-def read(file: Path) -> Templates:
-    """The templates in a person's file, n x 128, each of length 1.
+def read(file: Path) -> Person:
+    """Who is in a person's file.
 
-    Raises PersonError for a file that is damaged, oversized, under another name, or of another model.
+    Raises PersonError for a file that is damaged, oversized, somebody else's to write, under another name, or
+    of another model; OSError for what may pass (``PASSING``).
     """
-    try:
-        record = msgspec.msgpack.decode(_content(file), type=_Record)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise PersonError(f"{file} is damaged; remove it and enrol {file.stem} again") from None
-    if record.format != FORMAT or unicodedata.normalize("NFC", file.stem) != record.name:
+    record = _record(file)
+    name = nfc(record.name)
+    if record.format != FORMAT or nfc(file.stem) != name:
         raise PersonError(f"{file} is not the file of {file.stem}; remove it and enrol {file.stem} again")
     if record.model != MODEL:
         raise PersonError(
             f"{file} was made with another model than {SFACE.name}; remove it and enrol {file.stem} again"
         )
-    return _templates(record.templates, file)
+    try:
+        checked_name(name)
+    except PersonError as error:
+        raise PersonError(f"{file}: {error}") from None
+    return Person(name, _templates(record.templates, file))
+
+
+def recorded_name(file: Path) -> str:
+    """The name within a person's file, whatever its own name; empty where none is legible."""
+    try:
+        return nfc(_record(file).name)
+    except (PersonError, OSError):
+        return ""
+
+
+def _record(file: Path) -> _Record:
+    try:
+        return msgspec.msgpack.decode(_content(file), type=_Record)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise PersonError(f"{file} is damaged; remove it and enrol {file.stem} again") from None
 
 
 def _content(file: Path) -> bytes:
-    """The bytes of a regular file of bounded size; never waits on a pipe or follows a link elsewhere."""
+    """The bytes of a regular file of bounded size; never waits on a pipe or follows a link elsewhere.
+
+    Nor does it take a file that somebody else can write.
+    """
     try:
         with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as opened:
-            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            state = os.fstat(opened.fileno())
+            if not stat.S_ISREG(state.st_mode):
                 raise PersonError(f"{file} is not a regular file")
+            if why := trouble(file, state, right="600"):
+                raise PersonError(why)
             content = opened.read(MOST_BYTES + 1)
     except OSError as error:
+        if error.errno in PASSING:
+            raise
         raise PersonError(f"{file} cannot be read: {error.strerror}") from None
     if len(content) > MOST_BYTES:
         raise PersonError(f"{file} is larger than {MOST_BYTES} bytes, which no person's file is")
@@ -109,10 +156,10 @@ def _templates(packed: list[bytes], file: Path) -> Templates:
     return templates
 
 
-def write(file: Path, templates: Templates) -> None:
+def write(file: Path, name: str, templates: Templates) -> None:
     """Replaces a person's file, mode 0600, whole or not at all, and on the disk before it returns."""
     packed = [template.astype("<f4").tobytes() for template in templates]
-    content = msgspec.msgpack.encode(_Record(FORMAT, file.stem, MODEL, packed))
+    content = msgspec.msgpack.encode(_Record(FORMAT, name, MODEL, packed))
     handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".", suffix=".tmp")  # mkstemp makes it 0600
     try:
         with os.fdopen(handle, "wb") as opened:

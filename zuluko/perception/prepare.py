@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from zuluko.perception import zoo
+from zuluko.perception.ownership import trouble
 from zuluko.perception.zoo import Model, ModelError
 
 log = logging.getLogger(__name__)
@@ -50,9 +51,8 @@ def cache_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME")
     folder = (Path(base) if base else Path.home() / ".cache") / "zuluko"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    state = folder.stat()
-    if state.st_uid != os.geteuid() or state.st_mode & 0o022:
-        raise PermissionError(f"{folder} can be written by others")
+    if why := trouble(folder, folder.stat()):
+        raise PermissionError(why)
     return folder
 
 

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zuluko.perception.detector import Detection
-from zuluko.perception.recogniser import align
 
 MIN_WIDTH = 80.0  # pixels of the box: below it the 112 x 112 that SFace looks at is a picture blown up
 MIN_SHARPNESS = 3.0
@@ -39,11 +38,10 @@ class Quality:
         return min(1.0, self.width / MIN_WIDTH, self.sharpness / MIN_SHARPNESS, MAX_TURN / turn)
 
 
-def quality(image: NDArray[np.uint8], face: Detection) -> Quality:
-    """The quality of one found face in its picture (height x width x 3 bytes)."""
+def quality(face: Detection, aligned: NDArray[np.uint8]) -> Quality:
+    """The quality of one found face; ``aligned`` is it as ``recogniser.align`` gives it."""
     yaw, pitch = turn(face.landmarks)
-    crispness = sharpness(align(image, face.landmarks))
-    return Quality(width=float(face.box[2]), sharpness=crispness, yaw=yaw, pitch=pitch)
+    return Quality(width=float(face.box[2]), sharpness=sharpness(aligned), yaw=yaw, pitch=pitch)
 
 
 def sharpness(aligned: NDArray[np.uint8]) -> float:

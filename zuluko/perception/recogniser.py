@@ -37,8 +37,16 @@ class Recogniser:
         return unit
 
 
+def alignable(landmarks: NDArray[np.float32]) -> bool:
+    """Whether these are landmarks of a face at all: finite, and not all on one spot (within a pixel)."""
+    return bool(np.isfinite(landmarks).all() and np.ptp(landmarks, axis=0).max() >= 1)
+
+
 def align(image: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The face turned, scaled and moved so that its landmarks lie on REFERENCE: 112 x 112 x 3 bytes."""
+    """The face turned, scaled and moved so that its landmarks lie on REFERENCE: 112 x 112 x 3 bytes.
+
+    Ask first whether they are ``alignable``.
+    """
     return cv2.warpAffine(image, similarity(landmarks, REFERENCE), (SIDE, SIDE))  # type: ignore[no-any-return]
 
 

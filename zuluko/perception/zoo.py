@@ -57,7 +57,7 @@ SFACE = Model(
 MODELS = (YUNET, SFACE)
 
 
-class ModelError(Exception):
+class ModelError(ValueError):
     """A model that is missing or not the one it should be."""
 
 

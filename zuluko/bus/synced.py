@@ -1,0 +1,98 @@
+"""Pairs of messages that belong together in time, such as the two pictures of a stereo camera."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any, Generic, TypeVar
+
+from zuluko.bus.message import Message
+
+A = TypeVar("A", bound=Message)
+B = TypeVar("B", bound=Message)
+TOLERANCE = 0.05  # s
+MOST_WAITING = 256  # messages of one side that wait for the other
+
+
+class Pairing(Generic[A, B]):
+    """Finds the pairs in two sequences with rising stamps, from the stamps alone and not from when they come.
+
+    Two messages are a pair when each is the other's nearest in stamp, the earlier of two that are as near, and
+    they are at most ``tolerance`` seconds apart. A pair is known when the next message of the side that was
+    earlier has come, for it might be nearer; a replay therefore finds the same pairs. ``unpaired`` counts the
+    messages of each side that belong to no pair.
+    """
+
+    def __init__(self, tolerance: float = TOLERANCE) -> None:
+        self.unpaired = [0, 0]
+        self._tolerance = round(tolerance * 1e9)
+        self._waiting: tuple[deque[Any], deque[Any]] = (deque(), deque())
+        self._ended = False
+
+    def add(self, side: int, message: Message) -> None:
+        """A message of side 0 or 1; one that is not later than the side's last is left out."""
+        waiting = self._waiting[side]
+        if waiting and message.stamp <= waiting[-1].stamp:
+            self.unpaired[side] += 1
+            return
+        if len(waiting) == MOST_WAITING:
+            self._drop(side)
+        waiting.append(message)
+
+    def end(self) -> None:
+        """No more will come: what waits is decided as it is."""
+        self._ended = True
+
+    def pop(self) -> tuple[A, B] | None:
+        """The next pair that is known, or None."""
+        while self._waiting[0] and self._waiting[1]:
+            heads = self._waiting[0][0], self._waiting[1][0]
+            early = 0 if heads[0].stamp <= heads[1].stamp else 1
+            distance = heads[1 - early].stamp - heads[early].stamp
+            if distance > self._tolerance:
+                self._drop(early)
+                continue
+            rest = self._waiting[early]
+            if distance and len(rest) == 1 and not self._ended:
+                return None
+            if distance and len(rest) > 1 and abs(rest[1].stamp - heads[1 - early].stamp) < distance:
+                self._drop(early)
+                continue
+            return self._waiting[0].popleft(), self._waiting[1].popleft()
+        return None
+
+    def _drop(self, side: int) -> None:
+        self._waiting[side].popleft()
+        self.unpaired[side] += 1
+
+
+class Synced(Generic[A, B]):
+    """An input that gives pairs: ``for left, right in pairs``; see ``Pairing`` for which.
+
+    In a launch file ``in: {pairs: {sync: [left, right], within: 20ms}}``; in a test
+    ``Synced(lefts, rights, tolerance=0.02)`` over two lists. ``unpaired`` counts what had no partner.
+    """
+
+    def __init__(
+        self, first: Iterable[A] = (), second: Iterable[B] = (), *, tolerance: float = TOLERANCE
+    ) -> None:
+        self._sides = (first, second)
+        self._pairing: Pairing[A, B] = Pairing(tolerance)
+
+    @property
+    def unpaired(self) -> tuple[int, int]:
+        return self._pairing.unpaired[0], self._pairing.unpaired[1]
+
+    def __iter__(self) -> Iterator[tuple[A, B]]:
+        for side, message in self._messages():
+            self._pairing.add(side, message)
+            yield from self._known()
+        self._pairing.end()
+        yield from self._known()
+
+    def _known(self) -> Iterator[tuple[A, B]]:
+        while (pair := self._pairing.pop()) is not None:
+            yield pair
+
+    def _messages(self) -> Iterator[tuple[int, Message]]:
+        """Both sides' messages in the order of their stamps."""
+        marked = [(side, message) for side, messages in enumerate(self._sides) for message in messages]
+        return iter(sorted(marked, key=lambda one: one[1].stamp))
