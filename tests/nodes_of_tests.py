@@ -9,6 +9,7 @@ from typing import Annotated
 import numpy as np
 
 from zuluko import Array, Command, Latest, Message, Stream, Synced, Tick
+from zuluko.messages import Delivery
 
 
 class Count(Message, tag="Count/1"):
@@ -60,6 +61,14 @@ def clock(ticks: Stream[Tick]) -> Iterator[Status]:
 def pilot(counts: Stream[Count]) -> Iterator[Move]:
     for message in counts:
         yield Move(stamp=message.stamp, id=f"m{message.n}", to="wheels", speed=1.0)
+
+
+def watchful(things: Stream[Count | Delivery]) -> Iterator[Move]:
+    for thing in things:
+        if isinstance(thing, Delivery):
+            print(f"{thing.command} {thing.outcome} by {thing.to}: {thing.reason}", flush=True)
+        else:
+            yield Move(stamp=thing.stamp, id=f"m{thing.n}")
 
 
 def wheels(moves: Stream[Move]) -> Iterator[Status]:

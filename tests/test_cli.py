@@ -32,8 +32,9 @@ def test_list_loads_neither_opencv_nor_onnxruntime():
 def test_check_shows_who_hears_whom():
     shown = zuluko("check", "door")
     assert shown.returncode == 0
-    assert "good; 4 nodes, 5 topics" in shown.stdout
-    assert "rules        faces, lock -> rules.decision, rules.lock_command" in shown.stdout
+    assert "good; 4 nodes, 6 topics" in shown.stdout
+    assert "rules        faces, lock -> rules.decision, rules.lock_command, rules.delivery" in shown.stdout
+    assert "--set source=demo" in shown.stdout
 
 
 def test_check_of_a_wrong_file_is_for_people_and_for_scripts(tmp_path):

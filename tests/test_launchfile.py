@@ -6,7 +6,7 @@ import pytest
 
 from zuluko.document import DocumentError
 from zuluko.launch import launchfile
-from zuluko.messages import Decision, LockCommand
+from zuluko.messages import Decision, Delivery, LockCommand
 
 NODES = "tests.nodes_of_tests"
 
@@ -65,7 +65,7 @@ def test_the_stock_door_is_good(tmp_path):
     loaded = launchfile.load(launchfile.locate("door"), sets={"owners": "ana,ben", "source": "0"})
     assert list(loaded.entries) == ["camera", "faces", "rules", "lock"]
     assert loaded.entries["camera"].options["source"] == "0"
-    assert [topic.kind for topic in loaded.entries["rules"].outputs] == [Decision, LockCommand]
+    assert [topic.kind for topic in loaded.entries["rules"].outputs] == [Decision, LockCommand, Delivery]
     ((reader, wire),) = loaded.command_wires()
     assert (reader.name, wire.topics[0].name) == ("lock", "rules.lock_command")
     assert loaded.entries["rules"].options["ruleset"].params["owners"].value == ["ana", "ben"]

@@ -174,7 +174,7 @@ nodes:
 """
     with up(write(tmp_path, text)) as graph:
         assert graph.end() == 0
-    assert graph.summary["messages"] == {"count": 30, "pilot": 30, "wheels": 30}
+    assert graph.summary["messages"] == {"count": 30, "pilot": 30, "pilot.delivery": 30, "wheels": 30}
     assert graph.told("wheels", "wheels stopped")
 
 
@@ -316,8 +316,22 @@ nodes:
 """
     with up(write(tmp_path, text)) as graph:
         assert graph.end() == 0
-    assert graph.told("pilot", "command m1 is for whels; there is: wheels")
+    assert graph.told("pilot", "command m1 reached nobody: it is for whels; there is: wheels")
     assert graph.summary["lost"]["commands"] == 3
+
+
+def test_who_gives_commands_hears_what_became_of_them(tmp_path):
+    text = """
+nodes:
+  count: {run: "NODES:count"}
+  pilot: {run: "NODES:watchful", in: {things: [count, pilot.delivery]}}
+  wheels: {run: "NODES:wheels", in: {moves: pilot}}
+"""
+    with up(write(tmp_path, text)) as graph:
+        graph.wait_for("pilot", "m3 taken by wheels")
+        os.kill(graph.children()["wheels"], signal.SIGSTOP)
+        graph.wait_for("pilot", "failed by wheels: no answer within 2 s")
+        os.kill(graph.children()["wheels"], signal.SIGCONT)
 
 
 def test_a_field_of_another_type_is_told_where_it_is_published(tmp_path):

@@ -58,6 +58,21 @@ class Faces(Message, tag="Faces/1"):
     size: tuple[int, int] = (0, 0)
 
 
+class Delivery(Message, tag="Delivery/1"):
+    """What became of a command, told by the node that sent it on its topic ``<node>.delivery``.
+
+    ``command``  its id; ``stamp`` is that of the command's evidence
+    ``to``       the node that it went to
+    ``outcome``  taken: the receiving node's stream has it; failed: nobody has taken it, nobody will
+    ``reason``   why it failed
+    """
+
+    command: str
+    to: str
+    outcome: Literal["taken", "failed"]
+    reason: str = ""
+
+
 class LockCommand(Command, tag="LockCommand/1"):
     """Opens a lock for ``open_for`` seconds; 0 locks it at once. ``reason`` names the rule that said so."""
 

@@ -10,7 +10,7 @@ import logging
 import queue
 import threading
 import time
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from contextlib import suppress
 from typing import Generic, TypeVar
 
@@ -39,15 +39,20 @@ def command_topic(node: str, name: str) -> str:
 
 class CommandSender:
     """One reliable edge, at its sending end. ``send`` does not wait: a thread sees to the delivery, one
-    command after the other; ``failed`` and ``taken`` count how it went."""
+    command after the other; ``failed`` and ``taken`` count how it went, and ``results`` holds, for whoever takes
+    them from there, each command with the reason of its failure, or nothing. ``poller`` is woken for them."""
 
-    def __init__(self, graph: str, node: str, name: str, *, deadline: float = DEADLINE) -> None:
+    def __init__(
+        self, graph: str, node: str, name: str, *, deadline: float = DEADLINE, poller: Poller | None = None
+    ) -> None:
         self.node = node
+        self.results: deque[tuple[Command, str]] = deque(maxlen=MOST_WAITING)
+        self._poller = poller
         self.taken = 0
         self.failed = 0
         self._deadline = deadline
         self._encode = Encoder()
-        self._waiting: queue.Queue[tuple[float, str, bytes] | None] = queue.Queue(MOST_WAITING)
+        self._waiting: queue.Queue[tuple[float, Command, bytes] | None] = queue.Queue(MOST_WAITING)
         self._socket = pynng.Req0(
             resend_time=RESEND,
             recv_max_size=LARGEST,
@@ -61,14 +66,14 @@ class CommandSender:
     def send(self, envelope: Envelope[C]) -> None:
         data = self._encode(envelope.body, seq=envelope.seq, sent=envelope.sent, cause=envelope.cause)
         try:
-            self._waiting.put_nowait((time.monotonic() + self._deadline, envelope.body.id, data))
+            self._waiting.put_nowait((time.monotonic() + self._deadline, envelope.body, data))
         except queue.Full:
-            self._note(envelope.body.id, f"{MOST_WAITING} commands wait already")
+            self._note(envelope.body, f"{MOST_WAITING} commands wait already")
 
     def _deliver(self) -> None:
         while (item := self._waiting.get()) is not None:
-            until, identity, data = item
-            self._note(identity, self._ask(data, until))
+            until, command, data = item
+            self._note(command, self._ask(data, until))
 
     def _ask(self, data: bytes, until: float) -> str:
         """Sends a command, again and again, until it is answered or its time is up; the answer."""
@@ -86,12 +91,15 @@ class CommandSender:
         except (ValueError, pynng.NNGException) as error:
             return f"the answer cannot be read: {error}"
 
-    def _note(self, identity: str, answer: str) -> None:
-        if answer in ("taken", "again"):
-            self.taken += 1
-            return
-        self.failed += 1
-        log.error("command %s did not reach %s: %s", identity, self.node, answer)
+    def _note(self, command: Command, answer: str) -> None:
+        reached = answer in ("taken", "again")
+        self.taken += reached
+        self.failed += not reached
+        if not reached:
+            log.error("command %s did not reach %s: %s", command.id, self.node, answer)
+        self.results.append((command, "" if reached else answer))
+        if self._poller:
+            self._poller.ring()
 
     def close(self, *, patience: float = 0.5) -> None:
         """Gives what waits a last chance of ``patience`` seconds."""

@@ -52,6 +52,11 @@ class Poller:
         with suppress(BlockingIOError):
             os.read(self._pipe, 4096)
 
+    def ring(self) -> None:
+        """Wakes whoever waits here, from any thread."""
+        with suppress(BlockingIOError):
+            os.write(self._pipe, b"!")
+
     def watch(self, fd: int, wake: Callable[[], None] | None = None) -> None:
         """Wakes whoever waits when ``fd`` becomes readable, and calls ``wake`` before."""
         self._wakes[fd] = wake

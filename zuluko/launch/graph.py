@@ -7,6 +7,7 @@ from typing import Any
 from zuluko.bus.message import Command, Message, arrays, topic_suffix
 from zuluko.bus.streams import QUEUE
 from zuluko.launch.signature import Input, Signature
+from zuluko.messages import Delivery
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,15 @@ class Entry:
 
     @property
     def outputs(self) -> tuple[Topic, ...]:
-        """With one type the topic bears the node's name, with several also the type's."""
+        """With one type the topic bears the node's name, with several also the type's. Who gives commands
+        also tells what became of them."""
         kinds = self.signature.outputs
+        told = tuple(Topic(f"{self.name}.{topic_suffix(kind)}", self.name, kind) for kind in kinds)
         if len(kinds) == 1:
-            return (Topic(self.name, self.name, kinds[0]),)
-        return tuple(Topic(f"{self.name}.{topic_suffix(kind)}", self.name, kind) for kind in kinds)
+            told = (Topic(self.name, self.name, kinds[0]),)
+        if any(issubclass(kind, Command) for kind in kinds):
+            told += (Topic(f"{self.name}.delivery", self.name, Delivery),)
+        return told
 
     @property
     def is_source(self) -> bool:
@@ -77,6 +82,7 @@ class Graph:
     file: str
     entries: dict[str, Entry]
     params: dict[str, Param]
+    watched: bool = False  # a view hears every topic, too
 
     @property
     def topics(self) -> tuple[Topic, ...]:
@@ -90,6 +96,15 @@ class Graph:
             for wire in entry.wires
             if wire.input.drives and any(topic.node == node for topic in wire.topics)
         }
+
+    def hearers(self, topic: str) -> int:
+        """How many must hear a topic's first message: the view and those whose loop it drives. Who only asks
+        for the latest may come later."""
+        return self.watched + sum(
+            wire.input.drives and not wire.reliable and any(heard.name == topic for heard in wire.topics)
+            for entry in self.entries.values()
+            for wire in entry.wires
+        )
 
     def command_wires(self) -> Iterator[tuple[Entry, Wire]]:
         """The reliable edges: the inputs that take commands."""

@@ -32,10 +32,12 @@ from zuluko.bus.publisher import Publisher
 from zuluko.bus.subscriber import Subscriber
 from zuluko.bus.wire import Envelope, Hop
 from zuluko.launch.graph import Entry, Graph, Topic, Wire
+from zuluko.messages import Delivery
 
 USER_MISTAKE = 78  # EX_CONFIG of sysexits.h: starting again would not help
 TERMINATED = 143  # 128 + SIGTERM: it was told to stop, and did
 BEAT = 1.0  # s between two signs of life
+GATHER = 0.5  # s that the first message of a topic waits for those who will hear it
 GRACE = 3.0  # s from SIGTERM to SIGKILL
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 
@@ -160,7 +162,10 @@ class Node:
         frames.serve(next((p for kind, p in self._publishers.items() if arrays(kind)), None))
         for reader, wire in self._graph.command_wires():
             if any(topic.node == self._entry.name for topic in wire.topics):
-                self._senders.append(CommandSender(self._graph.name, reader.name, wire.input.name))
+                self._senders.append(self._sender(reader.name, wire.input.name))
+
+    def _sender(self, node: str, name: str) -> CommandSender:
+        return CommandSender(self._graph.name, node, name, poller=self._poller)
 
     def _loop(self) -> None:
         inputs = self._inputs()
@@ -183,7 +188,23 @@ class Node:
     def _turn(self) -> None:
         if not self._turned:
             self._turned = self._reporter.tell(turned=True)
+        self._tell_deliveries()
         self._reporter.beat()
+
+    def _tell_deliveries(self) -> None:
+        """Publishes what has become of the commands since the last turn."""
+        for sender in self._senders:
+            while sender.results:
+                command, failure = sender.results.popleft()
+                self._publishers[Delivery].send(
+                    Delivery(
+                        stamp=command.stamp,
+                        command=command.id,
+                        to=sender.node,
+                        outcome="failed" if failure else "taken",
+                        reason=failure,
+                    )
+                )
 
     def _call(self, step: Callable[[], Any]) -> Any:
         """Runs the node's own code; only there may a signal interrupt a source."""
@@ -203,11 +224,20 @@ class Node:
             made[wire.input.name] = self._input(wire)
         return [made[wire.input.name] for wire in self._entry.wires]
 
+    def _gather(self, publisher: Publisher) -> None:
+        """Waits a little for those who will hear a topic: a source may say all that it has, and be gone."""
+        deadline = time.monotonic() + GATHER
+        wanted = self._graph.hearers(publisher.topic)
+        while publisher.subscribers < wanted and time.monotonic() < deadline and not self._waker.stopped:
+            time.sleep(0.001)
+
     def _publish(self, message: Message) -> None:
         publisher = self._publishers.get(type(message))
         if publisher is None:
             known = ", ".join(kind.__name__ for kind in self._publishers) or "nothing"
             raise TypeError(f"{self._entry.name} yielded a {type(message).__name__}; it is to yield {known}")
+        if publisher.seq == 0:
+            self._gather(publisher)
         cause: tuple[Hop, ...] = self._driver.cause if self._driver else ()
         envelope: Envelope[Any] = publisher.send(message, cause)
         if isinstance(message, Command):
@@ -220,7 +250,12 @@ class Node:
         if not meant:
             self._unsent += 1
             known = ", ".join(sender.node for sender in self._senders) or "nobody listens"
-            log.error("command %s is for %s; there is: %s", message.id, message.to or "everybody", known)
+            what = f"it is for {message.to or 'everybody'}; there is: {known}"
+            log.error("command %s reached nobody: %s", message.id, what)
+            failed = Delivery(
+                stamp=message.stamp, command=message.id, to=message.to, outcome="failed", reason=what
+            )
+            self._publishers[Delivery].send(failed)
 
     def _input(self, wire: Wire) -> Any:
         if wire.input.kind == "latests":
@@ -280,6 +315,7 @@ class Node:
     def _close(self) -> None:
         for sender in self._senders:
             sender.close()
+        self._tell_deliveries()
         for edge in self._edges:
             edge.close()
         for publisher in self._publishers.values():

@@ -18,7 +18,7 @@ class SignatureError(TypeError):
 
 @dataclass(frozen=True)
 class Input:
-    """``kind``: stream and synced drive the loop; latest is asked for its value; latests is a mapping of those.
+    """``kind``: stream and synced drive the loop; latest is asked for its value, latests by topic.
     ``types`` are alternatives; for synced, those of the two sides."""
 
     name: str

@@ -22,6 +22,7 @@ from zuluko.launch.child import BROKEN_PIPE, Child, fork
 from zuluko.launch.graph import Graph
 from zuluko.launch.graphlock import GraphLock
 from zuluko.launch.runner import GRACE, USER_MISTAKE
+from zuluko.launch.status import Account
 
 START_DEADLINE = 10.0  # s to a node's first beat; after that the others no longer wait for it
 DRAIN = 0.5  # s that the rest has after the last source ended
@@ -43,6 +44,7 @@ class Supervisor:
     def __init__(self, graph: Graph, watch: Watch | None = None) -> None:
         self._graph = graph
         self._watch = watch
+        graph.watched = watch is not None
         self._children = {name: Child(entry) for name, entry in graph.entries.items()}
         self._view = 0
         self._view_fd = -1
@@ -52,6 +54,7 @@ class Supervisor:
         self._status = 0
         self._drain_at: float | None = None
         self._selector = selectors.DefaultSelector()
+        self._account = Account(graph)
 
     def run(self) -> int:
         """Starts, supervises and stops the graph; its exit status. Raises AlreadyRunningError."""
@@ -67,6 +70,7 @@ class Supervisor:
             return self._end_view()
         finally:
             self._leave_nothing()
+            self._account.close()
             lock.release()
 
     def _leave_nothing(self) -> None:
@@ -110,6 +114,7 @@ class Supervisor:
                 child.kill()
         if self._stopping and not any(child.alive for child in self._children.values()):
             return False
+        self._account.beat(self._children.values())
         for key, _ in self._selector.select(self._patience(now)):
             if self._selector.get_map().get(key.fd) == key:  # an event before it may have ended the child
                 key.data()
@@ -288,6 +293,7 @@ class Supervisor:
     def _tell(self, child: Child | None = None, **what: Any) -> None:
         """Tells the view; without one, standard error hears what a person should know."""
         name = child.name if child else ""
+        self._account.note(name, what)
         if self._events:
             with suppress(OSError):  # a view that stands still misses it, and holds nobody up
                 self._events.send(json.dumps({"node": name, **what}).encode())

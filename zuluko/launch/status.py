@@ -1,0 +1,226 @@
+"""How a running graph fares, told once a second in a file for whoever looks: ``RUN/.<graph>.status.json``.
+
+It lies beside the graph's directory and not in it, for every node watches that one for news of publishers,
+and would be woken each time.
+"""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from zuluko.bus import clock
+from zuluko.bus.message import Message, tag
+from zuluko.bus.topics import check_name, run_dir
+from zuluko.launch.graph import Entry, Graph, Wire
+
+PERIOD = 1.0  # s
+LARGEST = 4 << 20  # bytes that a reader takes
+
+Losses = dict[str, dict[str, int]]  # by topic and cause
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """A message type: its name on the wire, and ``module:Class`` where it is defined."""
+
+    type: str
+    home: str = ""
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """An input: what it is called, how it takes messages, and the topics that it hears.
+
+    ``how``    ``stream`` (drives the loop), ``latest`` (asked for its value), ``commands`` (acknowledged)
+               or ``timer`` (``every`` so many seconds)
+    ``kinds``  of ``commands``: the types that it takes
+    """
+
+    name: str
+    how: str
+    topics: tuple[str, ...] = ()
+    every: float = 0.0
+    kinds: tuple[Kind, ...] = ()
+
+
+class Told(msgspec.Struct, frozen=True):
+    """An output: a topic and its type on the wire."""
+
+    topic: str
+    type: str
+
+
+class Stats(msgspec.Struct, frozen=True):
+    """What a node last told of itself, counted since it started."""
+
+    published: dict[str, int] = {}
+    received: dict[str, int] = {}
+    lost: Losses = {}
+    commands: dict[str, int] = {}
+
+
+class Node(msgspec.Struct, frozen=True):
+    """``restarts`` counts starts after the first; ``lost`` is of all its lives, by topic and cause."""
+
+    name: str
+    run: str = ""
+    state: str = ""
+    pid: int = 0
+    restarts: int = 0
+    inputs: tuple[Heard, ...] = ()
+    outputs: tuple[Told, ...] = ()
+    stats: Stats = Stats()
+    lost: Losses = {}
+
+
+class Status(msgspec.Struct, frozen=True):
+    """``started`` and ``written`` are graph time in ns; ``offset`` is graph time minus the monotonic clock,
+    so that another process can share it."""
+
+    graph: str
+    file: str
+    pid: int
+    started: int
+    written: int
+    offset: int
+    nodes: tuple[Node, ...] = ()
+
+    def losses(self, topic: str) -> Losses:
+        """What was lost of a topic, by node and cause."""
+        return {node.name: node.lost[topic] for node in self.nodes if node.lost.get(topic)}
+
+    def publisher(self, topic: str) -> Node | None:
+        return next((node for node in self.nodes if any(told.topic == topic for told in node.outputs)), None)
+
+
+def path(graph: str) -> Path:
+    return run_dir() / f".{check_name(graph, 'graph')}.status.json"
+
+
+def read(graph: str) -> Status | None:
+    """What was told last; None where nothing was, or nothing that can be read."""
+    try:
+        with path(graph).open("rb") as file:
+            return msgspec.json.decode(file.read(LARGEST), type=Status)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def share_clock(graph: str) -> None:
+    """Makes graph time in this process what it is in the running graph: the wall clock may have been set
+    since its start, as on a board that boots without a clock, and its stamps would then seem years away."""
+    if told := read(graph):
+        clock._offset = told.offset
+
+
+def nodes(graph: Graph) -> tuple[Node, ...]:
+    """The nodes of a checked graph with what they hear and tell, before anything runs."""
+    return tuple(_node(entry) for entry in graph.entries.values())
+
+
+def _node(entry: Entry) -> Node:
+    outputs = tuple(Told(topic.name, tag(topic.kind)) for topic in entry.outputs)
+    return Node(entry.name, entry.run, inputs=tuple(map(_heard, entry.wires)), outputs=outputs)
+
+
+def _heard(wire: Wire) -> Heard:
+    topics = tuple(topic.name for topic in wire.topics)
+    if wire.period is not None:
+        return Heard(wire.input.name, "timer", every=wire.period)
+    if wire.reliable:
+        return Heard(wire.input.name, "commands", topics, kinds=tuple(map(_kind, wire.input.types)))
+    return Heard(wire.input.name, "stream" if wire.input.kind == "stream" else "latest", topics)
+
+
+def _kind(kind: type[Message]) -> Kind:
+    return Kind(tag(kind), f"{kind.__module__}:{kind.__qualname__}")
+
+
+class Process(Protocol):
+    """What the supervisor knows of a node."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def pid(self) -> int: ...
+
+
+class Account:
+    """Keeps a graph's status file; ``note`` takes what the nodes tell, ``beat`` writes when it is time.
+
+    A file that cannot be written, on a full disk, holds nothing up.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._nodes = {node.name: node for node in nodes(graph)}
+        self._starts: Counter[str] = Counter()
+        self._stats: dict[str, Stats] = {}
+        self._before: dict[str, Losses] = {}  # what its earlier lives lost
+        self._started = clock.now()
+        self._next = 0.0
+
+    def note(self, node: str, what: Mapping[str, Any]) -> None:
+        if "state" in what:
+            self._next = 0.0
+        if what.get("state") == "starting":
+            self._starts[node] += 1
+            self._before[node] = self._lost(node)
+            self._stats.pop(node, None)
+        if "stats" in what:
+            with suppress(msgspec.MsgspecError):
+                self._stats[node] = msgspec.convert(what["stats"], Stats)
+
+    def beat(self, processes: Iterable[Process]) -> None:
+        if (now := time.monotonic()) >= self._next:
+            self._next = now + PERIOD
+            with suppress(OSError):
+                self._write(processes)
+
+    def _write(self, processes: Iterable[Process]) -> None:
+        told = Status(
+            graph=self._graph.name,
+            file=str(Path(self._graph.file).absolute()),
+            pid=os.getpid(),
+            started=self._started,
+            written=clock.now(),
+            offset=clock.offset(),
+            nodes=tuple(map(self._now, processes)),
+        )
+        target = path(self._graph.name)
+        temporary = target.with_suffix(".new")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(msgspec.json.encode(told))
+        temporary.replace(target)
+
+    def _now(self, process: Process) -> Node:
+        name = process.name
+        return msgspec.structs.replace(
+            self._nodes[name],
+            state=process.state,
+            pid=process.pid,
+            restarts=max(0, self._starts[name] - 1),
+            stats=self._stats.get(name, Stats()),
+            lost=self._lost(name),
+        )
+
+    def _lost(self, node: str) -> Losses:
+        total = {topic: Counter(causes) for topic, causes in self._before.get(node, {}).items()}
+        for topic, causes in self._stats.get(node, Stats()).lost.items():
+            total.setdefault(topic, Counter()).update(causes)
+        return {topic: dict(causes) for topic, causes in total.items()}
+
+    def close(self) -> None:
+        with suppress(OSError):
+            target = path(self._graph.name)
+            target.unlink(missing_ok=True)
+            target.with_suffix(".new").unlink(missing_ok=True)
