@@ -8,7 +8,7 @@ from typing import Annotated
 
 import numpy as np
 
-from zuluko import Array, Command, Latest, Message, Stream, Synced, Tick
+from zuluko import Array, Command, Latest, Message, Stream, Synced, Tick, empty
 from zuluko.messages import Delivery
 
 
@@ -188,3 +188,20 @@ def paired(pairs: Synced[Count, Count]) -> Iterator[Status]:
     for left, right in pairs:
         yield Status(stamp=left.stamp, text=f"{left.n} {right.n}")
     print(f"unpaired {pairs.unpaired}", flush=True)
+
+
+def picturing(*, limit: int = 20) -> Iterator[Picture]:
+    for n in range(limit):
+        image = empty((200, 300))
+        image[:] = n
+        yield Picture(stamp=n, image=image)
+        time.sleep(0.01)
+
+
+def looking(pictures: Stream[Picture]) -> Iterator[Status]:
+    """Tells who runs here, where the picture lies, and whether it is whole."""
+    for picture in pictures:
+        whole = bool((picture.image == picture.stamp).all()) and not picture.image.flags.writeable
+        place = picture.image.__array_interface__["data"][0]
+        yield Status(stamp=picture.stamp, text=f"{os.getpid()} {place} {whole}")
+    print("looking ended", flush=True)

@@ -39,8 +39,8 @@ def command_topic(node: str, name: str) -> str:
 
 class CommandSender:
     """One reliable edge, at its sending end. ``send`` does not wait: a thread sees to the delivery, one
-    command after the other; ``failed`` and ``taken`` count how it went, and ``results`` holds, for whoever takes
-    them from there, each command with the reason of its failure, or nothing. ``poller`` is woken for them."""
+    command after the other; ``failed`` and ``taken`` count how it went. ``results`` holds, for whoever takes
+    them from there, each command with the reason of its failure, or nothing; ``poller`` is woken for them."""
 
     def __init__(
         self, graph: str, node: str, name: str, *, deadline: float = DEADLINE, poller: Poller | None = None

@@ -1,6 +1,8 @@
 """Frames without a copy: an array that lies in shared memory from the beginning."""
 
+import threading
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -9,13 +11,12 @@ from numpy.typing import DTypeLike
 from zuluko.bus.publisher import Publisher
 from zuluko.bus.wire import INLINE
 
-_publisher: Publisher | None = None
+_node = threading.local()  # a node has a thread of its own
 
 
 def serve(publisher: Publisher | None) -> None:
-    """Says whose slots ``empty`` gives in this process."""
-    global _publisher  # noqa: PLW0603
-    _publisher = publisher
+    """Says whose slots ``empty`` gives in this thread."""
+    _node.publisher = publisher
 
 
 def empty(shape: Sequence[int], dtype: DTypeLike = np.uint8) -> np.ndarray[Any, Any]:
@@ -25,6 +26,7 @@ def empty(shape: Sequence[int], dtype: DTypeLike = np.uint8) -> np.ndarray[Any, 
     for a small array, or with all slots in use it is a plain ``np.empty``.
     """
     kind, sides = np.dtype(dtype), tuple(int(side) for side in shape)
-    plain = _publisher is None or kind.itemsize * int(np.prod(sides)) <= INLINE
-    array = None if plain or _publisher is None else _publisher.empty(sides, kind)
+    publisher: Publisher | None = getattr(_node, "publisher", None)
+    large = kind.itemsize * prod(sides) > INLINE
+    array = publisher.empty(sides, kind) if publisher and large else None
     return np.empty(sides, kind) if array is None else array

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pynng
 
-from zuluko.bus import clock, membarrier
+from zuluko.bus import clock, local, membarrier
 from zuluko.bus.bells import Bells
 from zuluko.bus.lane_writer import Writer
 from zuluko.bus.message import Message, MessageError, check_arrays
@@ -33,6 +33,7 @@ class Publisher:
 
     def __init__(self, graph: str, topic: str, kind: type[Message], *, queue: int = QUEUE) -> None:
         self.topic = topic
+        self._graph = graph
         self.seq = 0
         self.lost: Counter[str] = Counter()
         self._path = socket_path(graph, topic)
@@ -76,6 +77,7 @@ class Publisher:
                 data = self._encode_inline(message, seq=self.seq, sent=envelope.sent, cause=cause)
             self._check(len(data))
             self._socket.send(data)
+        local.hand_over(self._graph, self.topic, envelope)
         self.seq += 1
         return envelope
 

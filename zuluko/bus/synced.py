@@ -15,10 +15,10 @@ MOST_WAITING = 256  # messages of one side that wait for the other
 class Pairing(Generic[A, B]):
     """Finds the pairs in two sequences with rising stamps, from the stamps alone and not from when they come.
 
-    Two messages are a pair when each is the other's nearest in stamp, the earlier of two that are as near, and
-    they are at most ``tolerance`` seconds apart. A pair is known when the next message of the side that was
-    earlier has come, for it might be nearer; a replay therefore finds the same pairs. ``unpaired`` counts the
-    messages of each side that belong to no pair.
+    Two messages are a pair when each is the other's nearest in stamp, the earlier of two that are as near,
+    and they are at most ``tolerance`` seconds apart. A pair is known when the next message of the side that
+    was earlier has come, for it might be nearer; a replay therefore finds the same pairs. ``unpaired`` counts
+    the messages of each side that belong to no pair.
     """
 
     def __init__(self, tolerance: float = TOLERANCE) -> None:

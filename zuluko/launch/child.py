@@ -1,4 +1,4 @@
-"""A node's process as the supervisor sees it: forked, listened to, ended."""
+"""A process as the supervisor sees it, of one node or of a group: forked, listened to, ended."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from zuluko.launch import runner
 from zuluko.launch.graph import Entry, Graph
@@ -85,17 +85,28 @@ def print_error(error: BaseException) -> None:
     traceback.print_exception(type(error), error, own or error.__traceback__)
 
 
+class Member(NamedTuple):
+    """One node of a process, for whoever looks."""
+
+    name: str
+    state: str
+    pid: int
+
+
 @dataclass
 class Child:
     """``state``: waiting, starting, late, ready, backoff, ended, failed or stopped."""
 
-    entry: Entry
+    name: str
+    entries: tuple[Entry, ...]
     state: str = "waiting"
     pid: int = 0
     started: float = 0.0
     failures: int = 0
-    has_turned: bool = False  # its loop, in this life or an earlier one
-    heard: float = 0.0  # when it last told anything
+    has_turned: bool = False  # one of its loops, in this life or an earlier one
+    ready: set[str] = field(default_factory=set)  # its nodes that are
+    ended: set[str] = field(default_factory=set)  # and those that have no more to do
+    heard: dict[str, float] = field(default_factory=dict)  # when each node last told anything
     kill_at: float | None = None
     restart_at: float | None = None
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=20))
@@ -105,13 +116,23 @@ class Child:
     _unfinished: bytes = b""
 
     @property
-    def name(self) -> str:
-        return self.entry.name
+    def restarts(self) -> bool:
+        return all(entry.restart for entry in self.entries)
 
     @property
-    def is_driven(self) -> bool:
-        """Whether a stream drives its loop, so that it gives signs of life while it waits."""
-        return any(wire.input.drives for wire in self.entry.wires)
+    def members(self) -> list[Member]:
+        """Its nodes, with their states."""
+        return [
+            Member(entry.name, "ended" if entry.name in self.ended else self.state, self.pid)
+            for entry in self.entries
+        ]
+
+    def hung(self, now: float, silence: float) -> str:
+        """A node that gave no sign of life for so many seconds, though a stream drives it; or nothing."""
+        if self.state != "ready":
+            return ""
+        driven = (e.name for e in self.entries if e.is_driven and e.name not in self.ended)
+        return next((name for name in driven if now - self.heard.get(name, now) > silence), "")
 
     @property
     def alive(self) -> bool:
@@ -130,7 +151,7 @@ class Child:
         try:
             self.pid = fork(
                 f"zk:{self.name}",
-                lambda: runner.main(graph, self.entry, theirs),
+                lambda: runner.main(graph, self.entries, theirs),
                 keep=(theirs.fileno(),),
                 output=writer,
             )
@@ -144,7 +165,8 @@ class Child:
         ours.setblocking(False)
         os.set_blocking(reader, False)
         self.state, self.started, self.restart_at = "starting", time.monotonic(), None
-        self.heard, self._unfinished = self.started, b""
+        self.heard = {entry.name: self.started for entry in self.entries}
+        self.ready, self.ended, self._unfinished = set(), set(), b""
         self._log, self._control = reader, ours
         self.pidfd = os.pidfd_open(self.pid)
         return self.pidfd, reader, ours.fileno()
@@ -182,11 +204,14 @@ class Child:
             return {}
         except ConnectionError:
             return None
-        self.heard = time.monotonic()
+        if not packet:
+            return None
         try:
-            return dict(json.loads(packet)) if packet else None
+            told = dict(json.loads(packet))
         except ValueError:
             return {"malformed": True}
+        self.heard[str(told.get("node"))] = time.monotonic()
+        return told
 
     def terminate(self) -> None:
         if self.alive:

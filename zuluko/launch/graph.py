@@ -50,6 +50,11 @@ class Entry:
     wires: tuple[Wire, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
     restart: bool = True
+    group: str = ""  # the process that it shares with others, a thread each
+
+    @property
+    def process(self) -> str:
+        return self.group or self.name
 
     @property
     def outputs(self) -> tuple[Topic, ...]:
@@ -62,6 +67,11 @@ class Entry:
         if any(issubclass(kind, Command) for kind in kinds):
             told += (Topic(f"{self.name}.delivery", self.name, Delivery),)
         return told
+
+    @property
+    def is_driven(self) -> bool:
+        """Whether a stream drives its loop, so that it gives signs of life while it waits."""
+        return any(wire.input.drives for wire in self.wires)
 
     @property
     def is_source(self) -> bool:
@@ -88,23 +98,40 @@ class Graph:
     def topics(self) -> tuple[Topic, ...]:
         return tuple(topic for entry in self.entries.values() for topic in entry.outputs)
 
-    def driven_by(self, node: str) -> set[str]:
-        """The nodes whose loop a node's messages drive; they must be ready before it starts."""
+    @property
+    def processes(self) -> dict[str, tuple[Entry, ...]]:
+        """The nodes by the process that they run in."""
+        found: dict[str, tuple[Entry, ...]] = {}
+        for entry in self.entries.values():
+            found[entry.process] = (*found.get(entry.process, ()), entry)
+        return found
+
+    def driven_by(self, process: str) -> set[str]:
+        """The other processes whose loops a process's messages drive; they must be ready before it starts."""
+        within = {entry.name for entry in self.entries.values() if entry.process == process}
         return {
-            entry.name
+            entry.process
             for entry in self.entries.values()
             for wire in entry.wires
-            if wire.input.drives and any(topic.node == node for topic in wire.topics)
-        }
+            if wire.input.drives and any(topic.node in within for topic in wire.topics)
+        } - {process}
 
     def hearers(self, topic: str) -> int:
         """How many must hear a topic's first message: the view and those whose loop it drives. Who only asks
         for the latest may come later."""
         return self.watched + sum(
-            wire.input.drives and not wire.reliable and any(heard.name == topic for heard in wire.topics)
+            heard.name == topic
+            and wire.input.drives
+            and not wire.reliable
+            and not self.is_local(entry, heard)
             for entry in self.entries.values()
             for wire in entry.wires
+            for heard in wire.topics
         )
+
+    def is_local(self, reader: Entry, topic: Topic) -> bool:
+        """Whether a topic's publisher runs in the reader's own process."""
+        return self.entries[topic.node].process == reader.process
 
     def command_wires(self) -> Iterator[tuple[Entry, Wire]]:
         """The reliable edges: the inputs that take commands."""

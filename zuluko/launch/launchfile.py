@@ -21,7 +21,7 @@ from zuluko.launch.graph import Entry, Graph, Param, Topic, Wire
 from zuluko.launch.signature import Input
 
 TOP_KEYS = ("params", "nodes")
-ENTRY_KEYS = ("run", "in", "restart")
+ENTRY_KEYS = ("run", "in", "restart", "group")
 _NODE = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _VARIABLE = re.compile(r"\$(?:(\$)|(env:)?([A-Za-z_][A-Za-z0-9_]*))")
 
@@ -297,6 +297,8 @@ class _Reader:
                 continue  # a parameter of the rules, checked with them
             if key == "restart":
                 entry.restart = self._flag(value, (*place, key))
+            elif key == "group":
+                entry.group = self._group(entry, value, (*place, key))
             elif key in ENTRY_KEYS or value is options.MISSING:
                 continue
             elif key not in wanted:
@@ -311,6 +313,14 @@ class _Reader:
         for key in entry.signature.required:
             if key not in given:
                 self._say(place, f"`{entry.run}` needs the configuration `{key}`", key=True)
+
+    def _group(self, entry: Entry, value: Any, place: tuple[str | int, ...]) -> str:
+        if not (isinstance(value, str) and _NODE.fullmatch(value)):
+            self._say(place, f"`{value}` cannot name a group: use letters, digits, - and _, a letter first")
+            return ""
+        if value in _mapping(self.doc.value.get("nodes")):
+            self._say(place, f"`{value}` is a node's name; a group needs one of its own")
+        return value
 
     def _flag(self, value: Any, place: tuple[str | int, ...]) -> bool:
         try:

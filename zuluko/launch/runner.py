@@ -1,8 +1,8 @@
 """Runs one node in its own process: opens its topics, calls its function, publishes what it yields.
 
 The supervisor forks, and the child calls ``main``. They talk over a socket of their own, one JSON object a
-packet: ``{"ready": true}`` once, ``{"turned": true}`` when its loop has turned, and ``{"stats": {...}}`` about
-once a second and at the end.
+packet, with the node's name under ``node``: ``ready`` once, ``turned`` when its loop has turned, ``stats``
+about once a second and at the end, and ``ended``.
 """
 
 import ctypes
@@ -11,6 +11,7 @@ import json
 import logging
 import operator
 import os
+import queue
 import random
 import select
 import signal
@@ -19,13 +20,13 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from types import FrameType
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from zuluko.bus import frames
 from zuluko.bus.commands import CommandReceiver, CommandSender
 from zuluko.bus.live import Edge, LiveLatest, LiveStream, LiveSynced, Timer, Waker
+from zuluko.bus.local import LocalEdge
 from zuluko.bus.message import Command, Message, arrays
 from zuluko.bus.poller import Poller
 from zuluko.bus.publisher import Publisher
@@ -51,7 +52,8 @@ class Stopped(BaseException):
 class Reporter:
     """Tells the supervisor that the node is ready, and how it fares."""
 
-    def __init__(self, control: socket.socket, stats: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, node: str, control: socket.socket, stats: Callable[[], dict[str, Any]]) -> None:
+        self._node = node
         self._control = control
         self._stats = stats
         self._next = 0.0
@@ -68,7 +70,7 @@ class Reporter:
     def tell(self, **what: Any) -> bool:
         """False where the supervisor is gone or busy; the next beat tells the same."""
         try:
-            self._control.send(json.dumps(what).encode(), socket.MSG_DONTWAIT)
+            self._control.send(json.dumps({"node": self._node, **what}).encode(), socket.MSG_DONTWAIT)
         except OSError:
             return False
         return True
@@ -101,17 +103,49 @@ def outlive_by(seconds: float) -> None:
     threading.Thread(target=watch, name="parent watch", daemon=True).start()
 
 
-def main(graph: Graph, entry: Entry, control: socket.socket) -> int:
-    """Runs a node to its end, in the forked child; its exit status."""
+def main(graph: Graph, entries: Sequence[Entry], control: socket.socket) -> int:
+    """Runs the nodes of a process to their end, in the forked child; its exit status."""
     os.setpgid(0, 0)  # the terminal's Ctrl-C and hang-up are the supervisor's to act on
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    node = Node(graph, entry, control)
+    nodes = [Node(graph, entry, control) for entry in entries]
+
+    def stop(*_: object) -> None:
+        for node in nodes:
+            node.stop()
+
+    signal.signal(signal.SIGTERM, stop)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT))
     outlive_by(GRACE)
-    try:
-        return node.run()
-    except Stopped:
-        return TERMINATED
+    return nodes[0].run() if len(nodes) == 1 else run_group(nodes)
+
+
+def run_group(nodes: Sequence["Node"]) -> int:
+    """Runs nodes side by side, a thread each. When one fails, the others are stopped, and the group has
+    failed."""
+    results: queue.SimpleQueue[int | BaseException] = queue.SimpleQueue()
+
+    def run(node: Node) -> None:
+        try:
+            results.put(node.run())
+        except BaseException as error:
+            results.put(error)
+
+    threads = [threading.Thread(target=run, args=(node,), name=node.name, daemon=True) for node in nodes]
+    for thread in threads:
+        thread.start()
+    status, failure = 0, None
+    for _ in threads:
+        result = results.get()
+        if isinstance(result, BaseException):
+            failure = failure or result
+        elif result:
+            status = status or result
+        if failure or status not in (0, TERMINATED):
+            for node in nodes:
+                node.stop()
+    if failure:
+        raise failure
+    return status
 
 
 class Node:
@@ -119,26 +153,37 @@ class Node:
 
     def __init__(self, graph: Graph, entry: Entry, control: socket.socket) -> None:
         self._graph, self._entry = graph, entry
+        self._thread = 0
         self._waker = Waker()
         self._poller = Poller(graph.name)
         self._inside = False
         self._turned = False
-        self._is_driven = any(wire.input.drives for wire in entry.wires)
+        self._is_driven = entry.is_driven
         self._edges: list[Edge] = []
         self._driver: LiveStream[Message] | None = None
         self._publishers: dict[type[Message], Publisher] = {}
         self._senders: list[CommandSender] = []
         self._unsent = 0
-        self._reporter = Reporter(control, self._stats)
-        signal.signal(signal.SIGTERM, self._on_sigterm)
+        self._reporter = Reporter(entry.name, control, self._stats)
 
-    def _on_sigterm(self, _number: int, _frame: FrameType | None) -> None:
+    @property
+    def name(self) -> str:
+        return self._entry.name
+
+    def stop(self) -> None:
+        """Ends its streams; interrupts a source within its own code. Called in the main thread."""
         self._waker.stop()
         if self._inside and not self._is_driven:
             self._inside = False
-            raise Stopped
+            if self._thread == threading.get_ident():
+                raise Stopped
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(self._thread), ctypes.py_object(Stopped)
+            )
 
     def run(self) -> int:
+        """Opens its topics, runs its function to the end, and closes; the exit status."""
+        self._thread = threading.get_ident()
         try:
             self._open()
         except OSError as error:  # such as a full disk under the runtime directory
@@ -151,9 +196,12 @@ class Node:
                 raise
             print(error, file=sys.stderr)
             return USER_MISTAKE
+        except Stopped:
+            return TERMINATED
         finally:
             self._reporter.tell(stats=self._stats())
             self._close()
+        self._reporter.tell(ended=True)
         return TERMINATED if self._waker.stopped else 0
 
     def _open(self) -> None:
@@ -285,6 +333,8 @@ class Node:
         return self._keep(self._subscriber(topic, keep=1, latched=True))
 
     def _subscriber(self, topic: Topic, *, keep: int, latched: bool = False) -> Edge:
+        if self._graph.is_local(self._entry, topic):
+            return LocalEdge(self._graph.name, topic.name, keep=keep, poller=self._poller, latched=latched)
         return Subscriber(
             self._graph.name, topic.name, topic.kind, keep=keep, poller=self._poller, latched=latched
         )

@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import Any
 
 from zuluko.launch.child import BROKEN_PIPE, Child, fork
-from zuluko.launch.graph import Graph
+from zuluko.launch.graph import Entry, Graph
 from zuluko.launch.graphlock import GraphLock
 from zuluko.launch.runner import GRACE, USER_MISTAKE
 from zuluko.launch.status import Account
@@ -45,7 +45,7 @@ class Supervisor:
         self._graph = graph
         self._watch = watch
         graph.watched = watch is not None
-        self._children = {name: Child(entry) for name, entry in graph.entries.items()}
+        self._children = {name: Child(name, entries) for name, entries in graph.processes.items()}
         self._view = 0
         self._view_fd = -1
         self._events: socket.socket | None = None
@@ -114,7 +114,7 @@ class Supervisor:
                 child.kill()
         if self._stopping and not any(child.alive for child in self._children.values()):
             return False
-        self._account.beat(self._children.values())
+        self._account.beat(member for child in self._children.values() for member in child.members)
         for key, _ in self._selector.select(self._patience(now)):
             if self._selector.get_map().get(key.fd) == key:  # an event before it may have ended the child
                 key.data()
@@ -131,28 +131,25 @@ class Supervisor:
         for child in self._children.values():
             if child.state == "backoff" and now >= (child.restart_at or 0):
                 self._start(child)
-            elif child.state == "ready" and child.is_driven and now - child.heard > SILENCE:
-                self._tell(child, text=f"gave no sign of life for {SILENCE:g} s and is killed")
+            elif hung := child.hung(now, SILENCE):
+                self._tell(hung, text=f"gave no sign of life for {SILENCE:g} s and is killed")
                 child.kill()
-                child.heard = now
+                child.heard.clear()
             elif child.state == "starting" and now - child.started > START_DEADLINE:
                 child.state = "late"
                 what = f"is not ready after {START_DEADLINE:g} s; the others go on without it"
                 self._tell(child, text=what)
         waiting = [child for child in self._children.values() if child.state == "waiting"]
         free = [child for child in waiting if self._is_needed_by_none(child)]
-        if (
-            not free
-            and waiting
-            and all(child.state in ("waiting", *_UP) for child in self._children.values())
-        ):
-            free = waiting[:1]  # nodes that drive each other in a circle: one has to begin
+        settled = all(child.state in ("waiting", *_UP) for child in self._children.values())
+        if waiting and not free and settled:
+            # Nodes that drive each other in a circle: one has to begin, and no source before it.
+            free = sorted(waiting, key=lambda child: any(entry.is_source for entry in child.entries))[:1]
         for child in free:
             self._start(child)
 
     def _is_needed_by_none(self, child: Child) -> bool:
-        consumers = self._graph.driven_by(child.name) - {child.name}
-        return all(self._children[name].state in _UP for name in consumers)
+        return all(self._children[name].state in _UP for name in self._graph.driven_by(child.name))
 
     def _start(self, child: Child) -> None:
         try:
@@ -164,7 +161,7 @@ class Supervisor:
         self._selector.register(end, selectors.EVENT_READ, lambda: self._on_exit(child))
         self._selector.register(log, selectors.EVENT_READ, lambda: self._on_log(child, log))
         self._selector.register(control, selectors.EVENT_READ, lambda: self._on_control(child, control))
-        self._tell(child, state="starting")
+        self._tell_all(child, state="starting")
 
     def _on_log(self, child: Child, fd: int) -> None:
         lines = child.read_log()
@@ -195,12 +192,19 @@ class Supervisor:
         if told is None:
             self._forget(fd)
             return False
-        if told.get("ready"):
-            child.state = "ready"
-            self._tell(child, state="ready", after=round(time.monotonic() - child.started, 3))
+        node = str(told.get("node"))
+        if "ready" in told:
+            self._tell(node, state="ready", after=round(time.monotonic() - child.started, 3))
+            child.ready.add(node)
+            if len(child.ready) == len(child.entries):
+                child.state = "ready"
+        if "ended" in told and len(child.entries) > 1:
+            child.ended.add(node)
+            self._tell(node, state="ended")
+            self._note_end()
         child.has_turned |= "turned" in told
         if "stats" in told:
-            self._tell(child, stats=told["stats"])
+            self._tell(node, stats=told["stats"])
         return bool(told)
 
     def _forget(self, fd: int) -> None:
@@ -218,14 +222,14 @@ class Supervisor:
         child.failures = 1 if time.monotonic() - child.started > STEADY else child.failures + 1
         if self._stopping:
             child.state = "stopped"
-            self._tell(child, state="stopped")
+            self._tell_all(child, state="stopped")
         elif code == 0:
             child.state = "ended"
-            self._tell(child, state="ended")
+            self._tell_all(child, state="ended")
             self._note_end()
         elif code == USER_MISTAKE and not child.has_turned:
             self._fail(child, "cannot run")
-        elif not child.entry.restart:
+        elif not child.restarts:
             self._fail(child, f"died ({_how(code)})")
         elif child.failures > MOST_RESTARTS:
             self._fail(child, f"died {child.failures} times in a row ({_how(code)})")
@@ -235,19 +239,25 @@ class Supervisor:
     def _back_off(self, child: Child, how: str) -> None:
         wait = min(BACKOFF[0] * 2 ** (child.failures - 1), BACKOFF[1])
         child.state, child.restart_at = "backoff", time.monotonic() + wait
-        self._tell(child, state="died", text=f"died ({how}); it starts again in {wait:g} s")
+        self._tell_all(child, state="died")
+        self._tell(child, text=f"died ({how}); it starts again in {wait:g} s")
 
     def _fail(self, child: Child, how: str) -> None:
         child.state = "failed"
         self._status = 1
-        self._tell(child, state="failed", text=f"{how}; the graph stops", lines=list(child.lines))
+        self._tell_all(child, state="failed")
+        self._tell(child, text=f"{how}; the graph stops")
         self._stop()
 
     def _note_end(self) -> None:
         """When the last source has ended, the rest may finish what it has, and the graph stops."""
-        sources = [child for child in self._children.values() if child.entry.is_source]
-        if all(child.state == "ended" for child in sources):
+        sources = [entry for entry in self._graph.entries.values() if entry.is_source]
+        if all(self._has_ended(entry) for entry in sources):
             self._drain_at = time.monotonic() + DRAIN
+
+    def _has_ended(self, entry: Entry) -> bool:
+        child = self._children[entry.process]
+        return child.state == "ended" or entry.name in child.ended
 
     def _stop(self) -> None:
         self._stopping = True
@@ -290,9 +300,14 @@ class Supervisor:
             return self._status or 1
         return self._status or abs(self._reap_view(os.waitpid(self._view, 0)[1]))
 
-    def _tell(self, child: Child | None = None, **what: Any) -> None:
+    def _tell_all(self, child: Child, **what: Any) -> None:
+        """Tells something of each node of a process."""
+        for entry in child.entries:
+            self._tell(entry.name, **what)
+
+    def _tell(self, who: Child | str = "", **what: Any) -> None:
         """Tells the view; without one, standard error hears what a person should know."""
-        name = child.name if child else ""
+        name = who if isinstance(who, str) else who.name
         self._account.note(name, what)
         if self._events:
             with suppress(OSError):  # a view that stands still misses it, and holds nobody up
