@@ -15,13 +15,14 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.video_server import MjpegServer, RtspServer, grey, level_of, serving
+from tests.video_server import MjpegServer, RtspServer, grey, level_of, number_of, numbered, serving
 from zuluko.bus import clock
 from zuluko.messages import Frame
 from zuluko.nodes import camera as node
 from zuluko.nodes import grabber, sources
 from zuluko.nodes.camera import Outage, Pace, Rate, camera
-from zuluko.nodes.sources import SourceError, find
+from zuluko.nodes.lag import LIMIT, Rhythm
+from zuluko.nodes.sources import SourceError, find, masked
 
 ROOT = Path(__file__).parent.parent
 
@@ -131,8 +132,11 @@ def test_damaged_pictures_in_a_folder_are_told_and_skipped(folder, caplog):
     assert [level_of(frame.image) for frame in frames] == [0, 1, 2, 3, 6, 7, 8, 9, 10, 11]
     told = [record.getMessage() for record in caplog.records]
     assert told == [
-        f"{folder / name} is damaged, cut short or no picture; going on with the next one"
-        for name in ("picture4.jpg", "picture5.png")
+        f"{folder / name}: {why}; going on with the next one"
+        for name, why in (
+            ("picture4.jpg", "it is a JPEG that was cut short"),
+            ("picture5.png", "the file is empty"),
+        )
     ]
 
 
@@ -189,10 +193,21 @@ def test_each_frame_has_an_array_of_its_own(folder):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"hz": 0.0}, {"hz": -1.0}, {"hz": float("nan")}, {"stall": 0.0}, {"size": (0, 480)}]
+    ("wrong", "name"),
+    [
+        ({"hz": 0.0}, "hz"),
+        ({"hz": -1.0}, "hz"),
+        ({"hz": float("nan")}, "hz"),
+        ({"hz": float("inf")}, "hz"),
+        ({"stall": 0.0}, "stall"),
+        ({"stall": float("nan")}, "stall"),
+        ({"stall": float("inf")}, "stall"),
+        ({"size": (0, 480)}, "width"),
+        ({"size": (640, -1)}, "height"),
+    ],
 )
-def test_a_setting_that_makes_no_sense_is_an_error(wrong):
-    with pytest.raises(SourceError, match="must be above 0"):
+def test_a_setting_that_makes_no_sense_is_an_error(wrong, name):
+    with pytest.raises(SourceError, match=f"^the camera's {name} must be a number above 0, not "):
         next(camera(source="demo", **wrong))
 
 
@@ -240,6 +255,79 @@ def test_hz_thins_a_stream_out(server):
     assert server.served > 15
 
 
+class Check:
+    """What a stream's pictures claim of their age, held against what the server knows."""
+
+    def __init__(self, taken: list[int], base: int = 60) -> None:
+        self.taken, self.base = taken, base
+        self.seen: list[int] = []
+
+    def __call__(self, frame: Frame) -> None:
+        number = number_of(frame.image, self.base)
+        younger = (frame.stamp - self.taken[number]) / 1e9
+        assert younger < 0.15, f"picture {number} is {younger:.2f} s older than it says"
+        self.seen.append(number)
+
+
+@pytest.mark.parametrize("timed", [False, True])
+def test_pictures_that_a_jammed_link_held_back_are_never_stamped_as_fresh(server, timed, caplog):
+    """One picture passes every 0.6 s, then all that were held back come at once."""
+    server.timed = timed
+    check = Check(server.taken)
+    frames = watch(source=server.url, size=None, hz=100)
+    for frame in islice(frames, 60):
+        check(frame)
+    server.mood = "jammed"
+    jammed = time.monotonic()
+    change = later(server, "good", lambda: time.monotonic() - jammed > 4)
+    while server.mood == "jammed" or len(check.seen) < 200:
+        check(next(frames))
+    frames.close()
+    change.join()
+    told = [record.getMessage() for record in caplog.records]
+    assert re.search(
+        r": the stream is \d\.\d s behind; pictures are dropped until it has caught up$", told[0]
+    )
+    assert re.search(
+        r": the stream is up to \d\.\d s behind and does not catch up; trying again in 0\.2 s$", told[1]
+    )
+
+
+@pytest.mark.parametrize("timed", [False, True])
+def test_a_hiccup_of_the_link_is_caught_up_with_without_a_new_connection(server, timed, caplog):
+    server.timed = timed
+    check = Check(server.taken)
+    frames = watch(source=server.url, size=None, hz=100)
+    for frame in islice(frames, 60):
+        check(frame)
+    server.mood = "jammed"
+    jammed = time.monotonic()
+    change = later(server, "good", lambda: time.monotonic() - jammed > 1.0)
+    for frame in islice(frames, 60):
+        check(frame)
+    frames.close()
+    change.join()
+    assert server.connections == 1
+    assert len(caplog.records) == 1
+
+
+def test_a_decoder_slower_than_the_stream_gets_the_newest_picture_with_its_age(server, monkeypatch):
+    decode = cv2.imdecode
+
+    def slow(*arguments: object) -> object:
+        time.sleep(0.12)  # the time of six pictures
+        return decode(*arguments)
+
+    monkeypatch.setattr(cv2, "imdecode", slow)
+    check = Check(server.taken)
+    for frame in islice(frames := watch(source=server.url, size=None, hz=100), 20):
+        check(frame)
+        assert clock.now() - server.taken[check.seen[-1]] < 0.4e9
+        assert clock.now() - frame.stamp > 0.1e9
+    assert check.seen[-1] - check.seen[0] > 19 * 4
+    frames.close()
+
+
 def test_a_stalled_stream_is_told_opened_again_and_repeats_nothing(server, caplog):
     frames = watch(source=server.url, size=None, hz=100, stall=0.5)
     before = [level_of(frame.image) for frame in islice(frames, 5)]
@@ -250,8 +338,8 @@ def test_a_stalled_stream_is_told_opened_again_and_repeats_nothing(server, caplo
     change.join()
     assert before + after == sorted(set(before + after))
     told = [record.getMessage() for record in caplog.records]
-    assert told[0] == f"{server.url}: no picture for 0.5 s; trying again in 0.2 s"
-    assert re.fullmatch(re.escape(server.url) + r" is back after \d+\.\d s", told[-1])
+    assert told[0] == f"{masked(server.url)}: no picture for 0.5 s; trying again in 0.2 s"
+    assert re.fullmatch(re.escape(masked(server.url)) + r" is back after \d+\.\d s", told[-1])
     assert all(record.levelno == logging.WARNING for record in caplog.records)
     assert server.connections >= 2
 
@@ -268,8 +356,8 @@ def test_a_dropped_stream_is_told_and_comes_back(server, caplog):
     no_video = "it answers, but gives no video: check the path, the user and the password"
     told = [record.getMessage() for record in caplog.records]
     assert told[:2] == [
-        f"{server.url}: it ended; trying again in 0.2 s",
-        f"{server.url}: {no_video}; trying again in 0.4 s",
+        f"{masked(server.url)}: it ended; trying again in 0.2 s",
+        f"{masked(server.url)}: {no_video}; trying again in 0.4 s",
     ]
     assert "is back after" in told[2]
     assert last.stamp > first.stamp
@@ -283,7 +371,7 @@ def test_garbage_is_told_and_outlived(server, caplog):
     frames.close()
     change.join()
     told = [record.getMessage() for record in caplog.records]
-    assert "gives no video" in told[0] or "no picture for" in told[0]
+    assert told[0].endswith(": it answers, but what it sends are no pictures; trying again in 0.2 s")
     assert "is back after" in told[-1]
 
 
@@ -295,7 +383,10 @@ def test_a_server_that_never_answers_is_told(server, monkeypatch, caplog):
     next(frames)
     frames.close()
     change.join()
-    assert caplog.records[0].getMessage() == f"{server.url}: no video within 0.4 s; trying again in 0.2 s"
+    assert (
+        caplog.records[0].getMessage()
+        == f"{masked(server.url)}: no video within 0.4 s; trying again in 0.2 s"
+    )
 
 
 def test_leaving_while_the_source_hangs_is_prompt_and_leaves_no_thread(server):
@@ -358,13 +449,55 @@ def test_a_thread_that_hangs_for_ever_is_left_behind_and_its_late_picture_unseen
     assert all(source.closed for source in opened)
 
 
-def test_an_rtsp_stream_plays(tmp_path):
-    clip = write_video(tmp_path / "clip.ts", pictures=60, fps=25, fourcc="mpg1")
-    server = RtspServer(clip)
+@pytest.fixture
+def rtsp(tmp_path):
+    clip = tmp_path / "clip.ts"
+    writer = cv2.VideoWriter(str(clip), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mpg1"), 25, (64, 48))
+    for number in range(400):
+        writer.write(numbered(number, 20))
+    writer.release()
+    server = RtspServer(clip, 400)
     with serving(server):
-        frames = list(islice(camera(source=server.url, size=None, hz=100), 10))
-    assert all(frame.image.shape == (48, 64, 3) for frame in frames)
-    assert all(a.stamp < b.stamp for a, b in pairwise(frames))
+        yield server
+
+
+def test_an_rtsp_stream_plays(rtsp):
+    check = None
+    for frame in islice(frames := watch(source=rtsp.url, size=None, hz=100), 10):
+        check = check or Check(rtsp.taken, 20)
+        assert frame.image.shape == (48, 64, 3)
+        check(frame)
+    assert all(a < b for a, b in pairwise(check.seen))
+    frames.close()
+
+
+def test_rtsp_pictures_that_were_held_back_are_never_stamped_as_fresh(rtsp, caplog):
+    frames = watch(source=rtsp.url, size=None, hz=100)
+    first = next(frames)
+    check = Check(rtsp.taken, 20)
+    check(first)
+    rtsp.jammed = True
+    timer = threading.Timer(1.2, lambda: setattr(rtsp, "jammed", False))
+    timer.start()
+    for frame in islice(frames, 20):
+        check(frame)
+    assert check.seen[-1] - check.seen[0] > 35  # those of the jam were dropped
+    assert "s behind; pictures are dropped until it has caught up" in caplog.records[0].getMessage()
+    frames.close()
+
+
+def test_an_rtsp_stream_that_is_decoded_too_slowly_is_never_stamped_as_fresh(rtsp, monkeypatch, caplog):
+    grab = sources.Capture.grab
+
+    def slow(capture: sources.Capture) -> bool:
+        time.sleep(0.06)
+        return grab(capture)
+
+    monkeypatch.setattr(sources.Capture, "grab", slow)
+    frames = watch(source=rtsp.url, size=None, hz=100, stall=6)
+    threading.Thread(target=lambda: next(frames, None), daemon=True).start()
+    wait_for(lambda: caplog.records, 12)
+    assert re.search(r": only \d\d % of its pictures can be read in time", caplog.records[0].getMessage())
 
 
 def run_node(source: str, **env: str) -> subprocess.Popen[str]:
@@ -392,7 +525,7 @@ def first_complaint(process: subprocess.Popen[str]) -> str:
 
 def test_an_unreachable_stream_is_told_without_its_password_and_a_signal_ends_the_wait():
     process = run_node("rtsp://ana:s3cret@127.0.0.1:9/door?token=t0ken")
-    told = "rtsp://ana:***@127.0.0.1:9/door?token=***: no connection (Connection refused); trying again in "
+    told = "rtsp://127.0.0.1:9/…: no connection (Connection refused); trying again in "
     assert first_complaint(process) == told + "0.2 s\n"
     assert first_complaint(process) == told + "0.4 s\n"
     process.send_signal(signal.SIGINT)
@@ -456,3 +589,57 @@ def test_thinning_keeps_the_asked_rate_for_a_camera_that_jitters(hz, kept):
     rate, jitter = Rate(hz), np.random.default_rng(5).normal(0, 2e6, 300)
     stamps = [round(10**18 + number * 1e9 / 30 + jitter[number]) for number in range(300)]
     assert sum(rate.wanted(stamp) for stamp in stamps) == pytest.approx(kept, abs=0.02 * kept + 2)
+
+
+def arrivals(*stretches: tuple[int, float, float]) -> list[float]:
+    """Moments from stretches of (pictures, period, jitter), all in seconds."""
+    draw, now, moments = np.random.default_rng(2), 100.0, []
+    for pictures, period, jitter in stretches:
+        for _ in range(pictures):
+            now += period
+            moments.append(now + float(draw.uniform(0, jitter)))
+    return moments
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        arrivals((300, 1 / 15, 0.03)),
+        arrivals((300, 1.0, 0.1)),  # a slow camera
+        arrivals((100, 1 / 30, 0.005), (100, 1 / 15, 0.005)),  # it gets dark
+        [moment for number, moment in enumerate(arrivals((600, 1 / 30, 0.005))) if number % 10 != 5],
+        [
+            moment + 0.1 - moment % 0.1 for moment in arrivals((300, 1 / 30, 0.0))
+        ],  # a reader that is throttled
+    ],
+)
+def test_no_picture_of_a_camera_that_is_merely_irregular_is_dropped(moments):
+    rhythm = Rhythm()
+    rhythm.opened(99.9)
+    pauses = [0.0, *(b - a for a, b in pairwise(moments))]
+    lags = [rhythm.lag(moment, pause) for moment, pause in zip(moments, pauses, strict=True)]
+    known = lags[next(index for index, lag in enumerate(lags) if lag is not None) :]
+    assert len(known) > len(lags) - 20
+    assert all(lag is not None and lag <= LIMIT for lag in known)
+
+
+def test_a_camera_that_was_set_to_a_much_slower_rate_is_believed_after_a_while():
+    rhythm, seen = Rhythm(), []
+    for moment in arrivals((100, 1 / 30, 0.0), (40, 0.5, 0.0)):
+        seen.append(rhythm.lag(moment, 0.03 if len(seen) < 100 else 0.5))
+    assert seen[105] > LIMIT
+    assert seen[-1] < LIMIT
+    assert rhythm.period == pytest.approx(0.5, rel=0.1)
+
+
+def test_a_burst_reveals_that_the_link_was_slow_from_the_start():
+    rhythm = Rhythm()
+    for moment in arrivals((10, 2.0, 0.0)):
+        rhythm.lag(moment, 2.0)
+    with pytest.raises(OSError, match="the stream was at least 2.0 s behind"):
+        rhythm.lag(moment + 0.01, 0.0)
+
+
+def test_an_index_given_as_text_is_a_device():
+    assert find("0").name == "device"
+    assert find("0").live

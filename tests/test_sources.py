@@ -2,13 +2,14 @@ import os
 import re
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from zuluko.nodes.picture import bgr, letterbox, load, whole_jpeg
+from zuluko.nodes.picture import PictureError, bgr, header_size, letterbox, load, whole_jpeg
 from zuluko.nodes.sources import (
     SourceError,
     Wish,
@@ -56,9 +57,9 @@ def test_a_source_is_told_by_how_it_is_written(source, kind, tmp_path, monkeypat
         ),
         ("", "no such file (empty); give a camera"),
         ("-1", "no such file -1; give a camera"),
-        ("ftp://u:s3cret@host/clip.mp4", "no way to read ftp://u:***@host/clip.mp4; give a camera"),
-        ("http://", "no host and port in http://; write rtsp://host:554/path"),
-        ("rtsp://ana:s3c/ret@host/", "no host and port in rtsp://ana:***@host/; write"),
+        ("ftp://u:s3cret@host/clip.mp4", "no way to read ftp://host/…; give a camera"),
+        ("http://", "no host and port in http://…; write rtsp://host:554/path"),
+        ("rtsp://ana:s3c/ret@host/", "no host and port in rtsp://…; write"),
     ],
 )
 def test_what_can_never_work_is_an_error_of_one_sentence(source, sentence):
@@ -83,12 +84,20 @@ def test_a_folder_is_read_in_the_order_of_names_and_of_the_numbers_in_them(tmp_p
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
-        ("rtsp://ana:s3cret@door:554/live", "rtsp://ana:***@door:554/live"),
-        ("rtsp://ana:p@ss:w/rd@door/live", "rtsp://ana:***@door/live"),
-        ("rtsp://ana@door/live", "rtsp://ana@door/live"),
-        ("http://door/video?user=ana&password=s3cret&x=1", "http://door/video?user=ana&password=***&x=1"),
-        ("http://door/video?Token=t", "http://door/video?Token=***"),
-        ("http://door:8080/video", "http://door:8080/video"),
+        ("rtsp://ana:s3cret@door:554/live", "rtsp://door:554/…"),
+        ("rtsp://ana:p@ss:w/rd@door/live", "rtsp://…"),
+        ("rtsp://ana:p?s3cret@door/live", "rtsp://…"),
+        ("rtsp://ana:s3cret/live", "rtsp://…"),
+        ("http://s3cret@door/", "http://door"),
+        ("rtsp://door/user=admin_password=s3cret_channel=1.sdp", "rtsp://door/…"),
+        ("http://door/video?access_token=s3cret&x=1", "http://door/…"),
+        ("http://door?api_key=s3cret", "http://door/…"),
+        ("http://door:8080/video", "http://door:8080/…"),
+        ("https://ana:s3cret@[fe80::1]:443/live", "https://[fe80::1]:443/…"),
+        ("rtsp:/ana:s3cret@door/live", "rtsp:…"),
+        ("ana:s3cret@door/live", "ana:…"),
+        ("0", "0"),
+        ("/dev/v4l/by-id/usb-camera", "/dev/v4l/by-id/usb-camera"),
         ("clip.mp4", "clip.mp4"),
     ],
 )
@@ -143,6 +152,24 @@ def jpeg(image: np.ndarray) -> bytes:
     return cv2.imencode(".jpg", image)[1].tobytes()
 
 
+def png(width: int, height: int) -> bytes:
+    """A white picture of one bit a pixel: it takes a few kilobytes, whatever its size."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + name + data + zlib.crc32(name + data).to_bytes(4, "big")
+
+    row = b"\0" + b"\xff" * ((width + 7) // 8)
+    head = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([1, 0, 0, 0, 0])
+    pixels = zlib.compress(row * height, 1)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def with_size(data: bytes, width: int, height: int) -> bytes:
+    """A JPEG whose header claims another size than it has."""
+    at = data.index(b"\xff\xc0") + 5
+    return data[:at] + height.to_bytes(2, "big") + width.to_bytes(2, "big") + data[at + 4 :]
+
+
 def test_a_jpeg_is_whole_only_with_its_own_end():
     whole = jpeg(noise())
     thumbnail = jpeg(noise(8, 8))
@@ -156,16 +183,61 @@ def test_a_jpeg_is_whole_only_with_its_own_end():
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp", ".tiff"])
-def test_a_picture_cut_short_is_none_in_every_format(tmp_path, suffix, capfd):
+def test_a_picture_cut_short_is_an_error_in_every_format(tmp_path, suffix, capfd):
     path = tmp_path / f"picture{suffix}"
     data = cv2.imencode(suffix, noise())[1].tobytes()
     path.write_bytes(data)
-    whole = load(path)
-    assert whole is not None
-    assert whole.shape == (48, 64, 3)
+    assert load(path).shape == (48, 64, 3)
     path.write_bytes(data[: len(data) // 2])
-    assert load(path) is None
+    with pytest.raises(PictureError, match="cut short|not a picture|damaged"):
+        load(path)
     assert "OpenCV" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda path: None, "it cannot be read: No such file or directory"),
+        (lambda path: path.mkdir(), "it is not a file"),
+        (os.mkfifo, "it is not a file"),
+        (lambda path: path.touch(), "the file is empty"),
+        (lambda path: path.write_text("hello"), "it is not a picture that OpenCV can read, such as JPEG or PNG"),
+        (lambda path: path.write_bytes(png(32000, 20000)), "it has 32000 x 20000 pixels; at most 50 million are taken"),
+        (lambda path: path.write_bytes(with_size(jpeg(noise()), 9000, 8000)), "it has 9000 x 8000 pixels; at most"),
+        (lambda path: path.write_bytes(png(9000, 8000)[:200]), "it has 9000 x 8000 pixels; at most"),
+        (lambda path: path.write_bytes(png(64, 48)[:60]), "it is damaged or was cut short"),
+    ],
+)  # fmt: skip
+def test_a_file_that_gives_no_picture_is_told_in_one_sentence(tmp_path, make, sentence):
+    make(tmp_path / "picture")
+    with pytest.raises(PictureError, match="^" + re.escape(sentence)):
+        load(tmp_path / "picture")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp"])
+def test_the_size_is_read_from_the_header(suffix):
+    assert header_size(cv2.imencode(suffix, noise())[1].tobytes()) == (64, 48)
+
+
+def test_a_picture_larger_than_the_memory_is_an_error_and_no_crash(tmp_path):
+    """As under a memory limit of the launch file; 40 million pixels are allowed, but there is no room."""
+    (tmp_path / "large.png").write_bytes(png(8000, 5000))
+    program = (
+        "import resource\n"
+        "from pathlib import Path\n"
+        "from zuluko.nodes.picture import PictureError, load\n"
+        "used = int(open('/proc/self/statm').read().split()[0]) * 4096\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + 50_000_000,) * 2)\n"
+        "try: load(Path('large.png'))\n"
+        "except PictureError as error: print(error)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert said.startswith(
+        "it cannot be decoded: it is damaged, larger than 50 million pixels, or larger than"
+    )
 
 
 @pytest.mark.parametrize("shape", [(4, 5), (4, 5, 1), (4, 5, 3), (4, 5, 4)])

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
+from math import isfinite
 
 from zuluko.bus import clock
 from zuluko.messages import Frame
@@ -36,14 +37,19 @@ def camera(
     ``loop``    starts a file, a folder or the demo again at its end; without it, the node ends there
     ``stall``   seconds without a picture after which a live source is opened anew
 
-    The stamp is the moment of the grab (of the exposure, where the driver tells it); a picture of a file, a
-    folder or the demo has the moment at which it was due. A live source that fails is told and tried again
-    for ever. Raises SourceError for one that can never work.
+    The stamp is the moment of the exposure where the driver tells it, else that of the picture's arrival less
+    what the stream is behind; a picture of a file, a folder or the demo has the moment at which it was due.
+    A live source that fails is told and tried again for ever. Raises SourceError for one that can never work.
     """
-    if not (hz > 0 and stall > 0 and min(size or (1,)) > 0):
-        raise SourceError(f"hz ({hz}), stall ({stall}) and size ({size}) of a camera must be above 0")
+    _check(hz=hz, stall=stall, width=(size or (1, 1))[0], height=(size or (1, 1))[1])
     kind, wish = find(source), Wish(source, size, hz, stall)
     yield from _live(kind, wish) if kind.live else _recorded(kind, wish, loop)
+
+
+def _check(**settings: float) -> None:
+    for name, number in settings.items():
+        if not (isfinite(number) and number > 0):
+            raise SourceError(f"the camera's {name} must be a number above 0, not {number}")
 
 
 def _live(kind: Kind, wish: Wish) -> Iterator[Frame]:

@@ -65,7 +65,12 @@ class Grabber:
             self._alive, self._opened = time.monotonic(), True
             stamp = 0
             while not self._leaving and source.grab():
-                stamp = max(stamp + 1, clock.now() - round(source.age() * 1e9))
+                age = source.age()
+                taken = 0 if age is None else clock.now() - round(age * 1e9)
+                if taken <= stamp:  # of unknown age, or shown to be older than one that was taken before it
+                    self._alive = time.monotonic()
+                    continue
+                stamp = taken
                 if self._wanted(stamp):
                     image = source.read()
                     if image is None:

@@ -5,9 +5,12 @@ import logging
 import os
 import re
 import socket
+import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.client import HTTPException
 from math import ceil, isfinite
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +20,9 @@ import cv2
 
 from zuluko.bus import clock
 from zuluko.nodes import demo
-from zuluko.nodes.picture import SUFFIXES, Image, bgr, load
+from zuluko.nodes.lag import Lag, Rhythm, Timed
+from zuluko.nodes.mjpeg import Mjpeg, NotMjpegError
+from zuluko.nodes.picture import SUFFIXES, Image, PictureError, bgr, load
 
 log = logging.getLogger("zuluko.camera")
 
@@ -39,13 +44,15 @@ class Wish:
     size: tuple[int, int] | None = None
     hz: float = 30.0
     stall: float = 3.0
+    rhythm: Rhythm = field(default_factory=Rhythm)  # of a stream, kept from one connection to the next
 
 
 class Source(Protocol):
     """Pictures one after the other. Opened, used and closed by one thread.
 
     ``grab``    waits for the next picture; False at the end, or when the source has failed
-    ``age``     seconds since the grabbed picture was taken; 0 where the source cannot tell
+    ``age``     seconds since the grabbed picture was taken, at least, as far as the source can tell; None
+                where it may be too old to be published
     ``read``    decodes the grabbed picture; None where it is damaged
     ``scene``   ground truth of the grabbed picture, or empty
     ``period``  seconds from one picture to the next in a recording; 0 for a live source
@@ -55,7 +62,7 @@ class Source(Protocol):
     period: float
 
     def grab(self) -> bool: ...
-    def age(self) -> float: ...
+    def age(self) -> float | None: ...
     def read(self) -> Image | None: ...
     def close(self) -> None: ...
 
@@ -83,7 +90,7 @@ class Capture:
     def grab(self) -> bool:
         return bool(self._capture.grab())
 
-    def age(self) -> float:
+    def age(self) -> float | None:
         """V4L2 stamps its buffers with the monotonic clock, so that who reads late can tell."""
         if not self._monotonic:
             return 0.0
@@ -96,6 +103,32 @@ class Capture:
 
     def close(self) -> None:
         self._capture.release()
+
+
+class Stream(Capture):
+    """A stream that FFmpeg reads, such as RTSP: each picture as old as its time in the stream tells."""
+
+    def __init__(self, capture: Any, name: str, rhythm: Rhythm) -> None:
+        super().__init__(capture)
+        self._timed, self._rhythm, self._behind = Timed(), rhythm, Lag(name)
+        self._taken = self._arrival = 0.0
+        self._lag: float | None = None
+
+    def grab(self) -> bool:
+        asked = time.monotonic()
+        if not super().grab():
+            return False
+        self._arrival, before = time.monotonic(), self._taken
+        self._taken = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
+        if isfinite(self._taken) and self._taken != before and not self._timed.false:
+            lag = self._timed.lag(self._arrival, self._taken)
+        else:  # it bears no time
+            lag = self._rhythm.lag(self._arrival, self._arrival - asked)
+        self._lag = self._behind.bounded(self._arrival, lag)
+        return True
+
+    def age(self) -> float | None:
+        return None if self._lag is None else time.monotonic() - self._arrival + self._lag
 
 
 class Photos:
@@ -118,13 +151,10 @@ class Photos:
     def read(self) -> Image | None:
         path = self._paths[self._index]
         try:
-            image = load(path)
-            why = "is damaged, cut short or no picture"
-        except OSError as error:
-            image, why = None, f"cannot be read ({error.strerror})"
-        if image is None:
-            log.warning("%s %s; going on with the next one", path, why)
-        return image
+            return load(path)
+        except PictureError as error:
+            log.warning("%s: %s; going on with the next one", path, error)
+            return None
 
     def close(self) -> None:
         pass
@@ -172,15 +202,47 @@ def open_device(wish: Wish) -> Source:
 
 
 def open_stream(wish: Wish) -> Source:
-    """An MJPEG or RTSP stream, by FFmpeg, which gives up by itself a little after the node has."""
+    """MJPEG over HTTP is read here, anything else by FFmpeg."""
+    if wish.source.startswith(("http://", "https://")):
+        with suppress(NotMjpegError):
+            return open_mjpeg(wish)
+    return open_ffmpeg(wish)
+
+
+def open_mjpeg(wish: Wish) -> Source:
+    began, name = time.monotonic(), masked(wish.source)
+    try:
+        source = Mjpeg(wish.source, name, opening=OPENING, stall=wish.stall, rhythm=wish.rhythm)
+    except NotMjpegError:
+        raise
+    except (OSError, ValueError, HTTPException) as error:  # their texts may bear the password
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            raise OSError(
+                f"its certificate is not to be trusted ({reason.verify_message}); name one in SSL_CERT_FILE"
+            ) from None
+        raise OSError(_why_closed(wish.source, began)) from None
+    if not source.begin(OPENING - (time.monotonic() - began)):
+        source.close()
+        raise OSError(f"no video within {OPENING:g} s")
+    return source
+
+
+def open_ffmpeg(wish: Wish) -> Source:
+    """FFmpeg gives up by itself a little after the node has."""
     patience = [(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPENING), (cv2.CAP_PROP_READ_TIMEOUT_MSEC, wish.stall + 0.2)]
     options = [number for name, seconds in patience for number in (name, round(seconds * 1000))]
     began = time.monotonic()
     capture = cv2.VideoCapture(wish.source, cv2.CAP_FFMPEG, options)
     if not capture.isOpened():
-        silent = time.monotonic() - began >= OPENING
-        raise OSError(f"no video within {OPENING:g} s" if silent else why_no_stream(wish.source))
-    return Capture(capture)
+        raise OSError(_why_closed(wish.source, began))
+    wish.rhythm.opened(began)
+    return Stream(capture, masked(wish.source), wish.rhythm)
+
+
+def _why_closed(url: str, began: float) -> str:
+    silent = time.monotonic() - began >= OPENING
+    return f"no video within {OPENING:g} s" if silent else why_no_stream(url)
 
 
 def open_video(wish: Wish) -> Source:
@@ -246,9 +308,22 @@ def find(source: str) -> Kind:
 
 
 def masked(source: str) -> str:
-    """A source as it may stand in a log: without the passwords in it."""
-    source = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", source)
-    return re.sub(r"(?i)([?&](?:pass\w*|pwd|token|key|secret|auth)=)[^&]*", r"\1***", source)
+    """A source as it may stand in a log: of a URL only scheme, host and port, of one that is unclear less.
+
+    A user, a path and a query may each be or bear a password.
+    """
+    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", source)
+    if found is None or (os.path.exists(source) and "://" not in source):
+        return source
+    clear = re.fullmatch(
+        r"[^/?#]*:"  # scheme
+        r"//(?:[^/?#]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\])(:[0-9]+)?"  # user, host, port
+        r"([/?#][^@]*)?",  # an @ here would be part of a password in which / stands as it is
+        source,
+    )
+    if clear is None:
+        return f"{found[1]}://…" if "://" in source else f"{found[1]}:…"
+    return f"{found[1]}://{clear[1]}{clear[2] or ''}" + ("/…" if clear[3] and clear[3] != "/" else "")
 
 
 def device_path(source: str) -> str:
