@@ -15,10 +15,10 @@ from contextlib import suppress
 from typing import Generic, TypeVar
 
 import msgspec
-import pynng
 
 from zuluko.bus import clock
 from zuluko.bus.message import Command
+from zuluko.bus.nng import pynng
 from zuluko.bus.poller import Poller
 from zuluko.bus.topics import address, socket_path
 from zuluko.bus.wire import LARGEST, VERSION, Decoder, Encoder, Envelope, WireError

@@ -3,7 +3,6 @@
 import fcntl
 import mmap
 import os
-import secrets
 from math import prod
 from typing import Any
 
@@ -43,7 +42,7 @@ class Writer:
         self._ring = self._bytes[start : start + lane.RING]
         self._frames = np.frombuffer(self._memory, np.uint8, offset=self._slots_start)
         self._address = int(self._frames.__array_interface__["data"][0])
-        self.id = secrets.randbits(62) + 1
+        self.id = int.from_bytes(os.urandom(7), "little") + 1  # `secrets` would bring OpenSSL
         self.head = 0
         self._position = 0
         self._order: list[int] = []  # slots that have been used, the longest unused first

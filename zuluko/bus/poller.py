@@ -7,7 +7,6 @@ or less says nothing: who is woken looks at all that it hears.
 
 import ctypes
 import os
-import secrets
 import select
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,7 +27,7 @@ class Poller:
     those who miss a publisher to look again."""
 
     def __init__(self, graph: str) -> None:
-        self.bell = secrets.randbits(62) + 1
+        self.bell = int.from_bytes(os.urandom(7), "little") + 1
         self.news = 0
         self._path = bell_path(graph, self.bell)
         os.mkfifo(self._path, 0o600)

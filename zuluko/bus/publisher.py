@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import pynng
 
 from zuluko.bus import clock, local, membarrier
 from zuluko.bus.bells import Bells
 from zuluko.bus.lane_writer import Writer
 from zuluko.bus.message import Message, MessageError, check_arrays
+from zuluko.bus.nng import pynng
 from zuluko.bus.streams import QUEUE
 from zuluko.bus.topics import Lane, address, announce, announcement_file, socket_path
 from zuluko.bus.wire import INLINE, VERSION, Blob, Encoder, Envelope, Hop, WireError, inline, largest

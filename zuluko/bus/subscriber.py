@@ -12,11 +12,11 @@ from collections import Counter
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-import pynng
 
 from zuluko.bus import clock, membarrier
 from zuluko.bus.lane import NO_BELL, GoneError, LaneError
 from zuluko.bus.lane_reader import Reader
+from zuluko.bus.nng import pynng
 from zuluko.bus.poller import Poller
 from zuluko.bus.streams import QUEUE
 from zuluko.bus.topics import Announcement, address, announcement, socket_path
