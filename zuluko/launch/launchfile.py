@@ -11,14 +11,11 @@ from typing import Any
 
 from zuluko import document
 from zuluko.bus.commands import command_topic
-from zuluko.bus.message import Command
-from zuluko.bus.streams import Tick
-from zuluko.bus.synced import TOLERANCE
 from zuluko.bus.topics import TopicError, check_name, run_dir, socket_path
 from zuluko.document import Document, DocumentError, Problem, nearest
 from zuluko.launch import functions, options, rule_entry, signature, stock
-from zuluko.launch.graph import Entry, Graph, Param, Topic, Wire
-from zuluko.launch.signature import Input
+from zuluko.launch.connections import Connections, expected
+from zuluko.launch.graph import Entry, Graph, Param
 
 TOP_KEYS = ("params", "nodes")
 ENTRY_KEYS = ("run", "in", "restart", "group")
@@ -85,9 +82,10 @@ class _Reader:
                 graph.entries[name] = node
         self._add_rules(graph, given)
         graph.entries = {name: graph.entries[name] for name in given if name in graph.entries}
+        connections = Connections(graph, self._say)
         for name, node in graph.entries.items():
             if not rule_entry.is_rules(node.run):
-                self._connect(node, given[name], graph, whole=len(graph.entries) == len(given))
+                connections.connect(node, given[name].get("in", {}), whole=len(graph.entries) == len(given))
             self._configure(node, given[name])
         self._check_paths(graph)
         if self.problems:
@@ -100,7 +98,7 @@ class _Reader:
     def _check_top(self) -> None:
         for key in self.doc.value:
             if key not in TOP_KEYS:
-                hint = nearest(key, TOP_KEYS) or _expected(TOP_KEYS)
+                hint = nearest(key, TOP_KEYS) or expected(TOP_KEYS)
                 self._say((key,), f"unknown key `{key}`{hint}", key=True)
         if not _mapping(self.doc.value.get("nodes")):
             self._say(("nodes",), "a launch file needs `nodes:`, a mapping of names to entries")
@@ -116,7 +114,7 @@ class _Reader:
         known = params(self.doc)
         for key in self.sets:
             if key not in known:
-                hint = nearest(key, known) or _expected(known, "its parameters are")
+                hint = nearest(key, known) or expected(known, "its parameters are")
                 self.problems.append(
                     Problem(f"--set {key}", 0, 0, f"{self.doc.file} has no such parameter{hint}")
                 )
@@ -191,104 +189,6 @@ class _Reader:
             except DocumentError as error:
                 self.problems += error.problems
 
-    def _connect(self, entry: Entry, given: dict[str, Any], graph: Graph, *, whole: bool) -> None:
-        place = ("nodes", entry.name, "in")
-        heard = given.get("in", {})
-        if not isinstance(heard, dict):
-            self._say(place, "`in:` must be a mapping of inputs to topics, such as {frames: camera}")
-            return
-        names = [wanted.name for wanted in entry.signature.inputs]
-        for key in heard:
-            if key not in names:
-                hint = nearest(key, names) or _expected(names, "its inputs are")
-                self._say((*place, key), f"`{entry.name}` has no input `{key}`{hint}", key=True)
-        wires = []
-        for wanted in entry.signature.inputs:
-            if wanted.name not in heard:
-                what = f"the input `{wanted.name}` of `{entry.name}` is not connected"
-                self._say(("nodes", entry.name), f"{what}; add `in: {{{wanted.name}: ...}}`", key=True)
-            elif whole:
-                wires.append(self._wire(wanted, heard[wanted.name], graph, (*place, wanted.name)))
-        entry.wires = tuple(wires)
-
-    def _wire(self, wanted: Input, heard: Any, graph: Graph, place: tuple[str | int, ...]) -> Wire:
-        if wanted.kind == "synced":
-            return self._pairs(wanted, heard, graph, place)
-        if isinstance(heard, str) and heard.startswith("every "):
-            return Wire(wanted, period=self._period(wanted, heard, place))
-        topics: list[Topic] = []
-        for name in heard if isinstance(heard, list) else [heard]:
-            if isinstance(name, str):
-                topics += self._topic(wanted, name, graph, place)
-            elif name is not options.MISSING:
-                self._say(
-                    place, f"`{name}` is no topic; write a topic's name, a list of names, or every 500ms"
-                )
-        self._check_topics(wanted, topics, heard, place)
-        return Wire(wanted, tuple(topics))
-
-    def _pairs(self, wanted: Input, heard: Any, graph: Graph, place: tuple[str | int, ...]) -> Wire:
-        """`[left, right]`, or `{sync: [left, right], within: 20ms}`."""
-        sides, within = heard, TOLERANCE
-        if isinstance(heard, dict) and set(heard) <= {"sync", "within"}:
-            sides = heard.get("sync")
-            within = self._seconds(heard.get("within", f"{TOLERANCE}s"), (*place, "within"))
-        if not (isinstance(sides, list) and len(sides) == 2 and all(isinstance(side, str) for side in sides)):
-            what = f"the input `{wanted.name}` takes pairs; write {{sync: [first, second], within: 20ms}}"
-            self._say(place, what)
-            return Wire(wanted)
-        topics: list[Topic] = []
-        for kind, name in zip(wanted.types, sides, strict=True):
-            topics += self._topic(Input(wanted.name, "synced", (kind,)), name, graph, place)[:1]
-        if len(topics) == 2 and topics[0] == topics[1]:
-            self._say(place, "a topic cannot be paired with itself")
-        return Wire(wanted, tuple(topics), tolerance=within)
-
-    def _seconds(self, text: Any, place: tuple[str | int, ...]) -> float:
-        try:
-            return document.seconds(text)
-        except ValueError as error:
-            self._say(place, str(error))
-            return 1.0
-
-    def _check_topics(
-        self, wanted: Input, topics: list[Topic], heard: Any, place: tuple[str | int, ...]
-    ) -> None:
-        if len(set(topics)) < len(topics):
-            self._say(place, "a topic is named twice; name it once")
-        if heard == []:
-            self._say(place, f"the input `{wanted.name}` hears nothing; name a topic")
-        if wanted.kind == "latest" and len(topics) > 1:
-            names = ", ".join(topic.name for topic in topics)
-            self._say(place, f"the input `{wanted.name}` is the latest of one topic; choose one of: {names}")
-        commands = sum(issubclass(kind, Command) for kind in wanted.types)
-        if 0 < commands < len(wanted.types):
-            self._say(place, f"the input `{wanted.name}` mixes commands and others; give each its own input")
-
-    def _period(self, wanted: Input, heard: str, place: tuple[str | int, ...]) -> float:
-        period = self._seconds(heard.removeprefix("every ").strip(), place)
-        if not wanted.takes(Tick):
-            self._say(place, f"the input `{wanted.name}` takes {_kinds(wanted)}, not the ticks of a timer")
-        if period <= 0:
-            self._say(place, "a timer's period must be longer than 0")
-        return max(period, 1e-3)
-
-    def _topic(self, wanted: Input, name: str, graph: Graph, place: tuple[str | int, ...]) -> list[Topic]:
-        known = [topic for topic in graph.topics if name in (topic.name, topic.node)]
-        if not known:
-            names = sorted({*graph.entries, *(topic.name for topic in graph.topics)})
-            hint = nearest(name, names) or _expected(names, "there are")
-            if name in graph.entries:
-                hint = "; that node publishes nothing"
-            self._say(place, f"no node publishes `{name}`{hint}")
-            return []
-        fitting = [topic for topic in known if wanted.takes(topic.kind)]
-        if not fitting:
-            have = " and ".join(topic.kind.__name__ for topic in known)
-            what = f"the input `{wanted.name}` takes {_kinds(wanted)}, but `{name}` publishes {have}"
-            self._say(place, what)
-        return fitting
-
     def _configure(self, entry: Entry, given: dict[str, Any]) -> None:
         place = ("nodes", entry.name)
         wanted = entry.signature.options
@@ -303,7 +203,7 @@ class _Reader:
                 continue
             elif key not in wanted:
                 choices = (*wanted, *ENTRY_KEYS)
-                hint = nearest(key, choices) or _expected(wanted, "it has")
+                hint = nearest(key, choices) or expected(wanted, "it has")
                 self._say((*place, key), f"`{entry.run}` has no configuration `{key}`{hint}", key=True)
             else:
                 try:
@@ -352,11 +252,3 @@ class _Reader:
                 socket_path(graph.name, name)
             except TopicError as error:
                 self._say(("nodes", node), str(error), key=True)
-
-
-def _kinds(wanted: Input) -> str:
-    return " or ".join(kind.__name__ for kind in wanted.types)
-
-
-def _expected(choices: Any, words: str = "expected") -> str:
-    return f"; {words}: {', '.join(choices)}" if choices else ""

@@ -21,7 +21,8 @@ from typing import Any
 from zuluko.launch.child import BROKEN_PIPE, Child, fork
 from zuluko.launch.graph import Entry, Graph
 from zuluko.launch.graphlock import GraphLock
-from zuluko.launch.runner import GRACE, USER_MISTAKE
+from zuluko.launch.node import USER_MISTAKE
+from zuluko.launch.runner import GRACE
 from zuluko.launch.status import Account
 
 START_DEADLINE = 10.0  # s to a node's first beat; after that the others no longer wait for it
