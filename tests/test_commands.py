@@ -161,6 +161,52 @@ def test_a_receiver_killed_before_it_takes_gets_it_when_it_is_back(ends):
     until(lambda: sending.taken == 1)
 
 
+TAKES = """
+import time
+from zuluko.bus.commands import CommandReceiver
+from zuluko.messages import LockCommand
+receiver = CommandReceiver("door", "lock", "commands", LockCommand)
+print("up", flush=True)
+while True:
+    if (envelope := receiver.receive()) is not None:
+        print(envelope.body.id, flush=True)
+    time.sleep(0.001)
+"""
+
+
+def test_a_receiver_killed_after_it_took_does_not_get_it_again(ends):
+    child = subprocess.Popen([sys.executable, "-c", TAKES], stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "up\n"
+    sending = ends(sender())
+    sending.send(command("a"))
+    assert child.stdout.readline() == "a\n"
+    until(lambda: sending.taken == 1)
+    os.kill(child.pid, signal.SIGKILL)
+    child.communicate()
+    taking = ends(receiver())
+    sending.send(command("b"))
+    assert until(taking.receive).body.id == "b"
+    assert taking.received == 1
+
+
+def test_a_receiver_killed_among_many_gets_each_once_or_tells(ends):
+    """Of the one that it was answering when it died, nobody can know; all others are taken once."""
+    child = subprocess.Popen([sys.executable, "-c", TAKES], stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "up\n"
+    sending = ends(sender())
+    for number in range(50):
+        sending.send(command(f"c{number}"))
+    first = [child.stdout.readline().strip() for _ in range(10)]
+    os.kill(child.pid, signal.SIGKILL)
+    first += child.communicate()[0].split()
+    taking = ends(receiver())
+    second = []
+    until(lambda: second.extend(iter(taking.receive, None)) or sending.taken == 50)
+    second = [envelope.body.id for envelope in second]
+    assert sorted({*first, *second}) == sorted(f"c{number}" for number in range(50))
+    assert len(first) + len(second) <= 51
+
+
 def test_closing_does_not_wait_for_a_receiver_that_is_not_there():
     sending = sender(deadline=60)
     sending.send(command("a"))

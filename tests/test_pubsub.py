@@ -300,3 +300,29 @@ def test_a_message_too_large_does_not_leave(edge):
     publisher, _ = edge(Decision)
     with pytest.raises(WireError, match=f"at most {LARGEST}"):
         publisher.send(Decision(rule="r" * LARGEST, outcome="fired"))
+
+
+def test_the_ring_is_as_large_as_the_environment_says(monkeypatch):
+    monkeypatch.setenv("ZULUKO_SLOTS", "3")
+    monkeypatch.setenv("ZULUKO_SLOT_MB", "2")
+    publisher = Publisher("door", "topic", Frame)
+    if not publisher._lane:
+        pytest.skip("this kernel has no membarrier(2)")
+    assert os.fstat(publisher._lane.fd).st_size < 8 << 20
+    assert os.fstat(publisher._lane.fd).st_blocks * 512 < 100_000  # taken when it is first written
+    with pytest.raises(WireError, match="a slot holds 2097152"):
+        publisher.send(Frame(image=np.zeros((1000, 1000, 3), "u1")))
+    publisher.close()
+    monkeypatch.setenv("ZULUKO_SLOTS", "many")
+    with pytest.raises(ValueError, match="ZULUKO_SLOTS=many: write a whole number from 2 to 512"):
+        Publisher("door", "topic", Frame)
+
+
+def test_without_a_lane_it_is_told_once(monkeypatch, caplog):
+    monkeypatch.setattr(membarrier, "available", lambda: False)
+    from zuluko.bus import publisher
+
+    publisher._tell_of_copies.cache_clear()
+    for topic in ("one", "two"):
+        Publisher("door", topic, Faces).close()
+    assert caplog.text.count("copied through sockets") == 1

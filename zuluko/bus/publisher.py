@@ -1,7 +1,9 @@
 """Publishing: a message goes into the express lane, and over nng to whoever is connected there."""
 
 import logging
+import os
 from collections import Counter
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -9,6 +11,7 @@ import numpy as np
 
 from zuluko.bus import clock, local, membarrier
 from zuluko.bus.bells import Bells
+from zuluko.bus.lane import MOST_SLOTS
 from zuluko.bus.lane_writer import Writer
 from zuluko.bus.message import Message, MessageError, check_arrays
 from zuluko.bus.nng import pynng
@@ -19,6 +22,26 @@ from zuluko.bus.wire import INLINE, VERSION, Blob, Encoder, Envelope, Hop, WireE
 PROOF = 64  # every so many messages one is read back
 
 log = logging.getLogger("zuluko.bus")
+
+
+@cache
+def _tell_of_copies() -> None:
+    log.warning("this kernel has no membarrier(2): what this node publishes is copied through sockets")
+
+
+def _sizes() -> dict[str, int]:
+    """How many slots a topic has for its frames, and of what size in bytes, as the environment says:
+    ``ZULUKO_SLOTS`` and ``ZULUKO_SLOT_MB``. A slot's memory is taken when it is first written."""
+    sizes = {}
+    for name, key, unit, most in (
+        ("slots", "ZULUKO_SLOTS", 1, MOST_SLOTS),
+        ("slot", "ZULUKO_SLOT_MB", 1 << 20, 1024),
+    ):
+        if text := os.environ.get(key):
+            if not (text.isascii() and text.isdigit() and 2 <= int(text) <= most):
+                raise ValueError(f"{key}={text}: write a whole number from 2 to {most}")
+            sizes[name] = int(text) * unit
+    return sizes
 
 
 class NoSlotError(Exception):
@@ -38,7 +61,7 @@ class Publisher:
         self.lost: Counter[str] = Counter()
         self._path = socket_path(graph, topic)
         self._largest = largest(kind)
-        self._lane = Writer(topic) if membarrier.available() else None
+        self._lane = Writer(topic, **_sizes()) if membarrier.available() else None
         self._bells = Bells(graph, self._lane) if self._lane else None
         self._encode = Encoder(self._handle if self._lane else inline)
         self._encode_inline = Encoder(inline)
@@ -51,7 +74,7 @@ class Publisher:
         self._socket.listen(address(graph, topic))
         self._path.chmod(0o600)
         if not self._lane:
-            log.warning("no membarrier(2) here: %s is copied through sockets", topic)
+            _tell_of_copies()
 
     @property
     def subscribers(self) -> int:
