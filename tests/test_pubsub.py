@@ -11,8 +11,9 @@ import pynng
 import pytest
 
 from tests.waiting import until
-from zuluko.bus import membarrier, topics
+from zuluko.bus import clock, membarrier, topics
 from zuluko.bus.message import MessageError
+from zuluko.bus.poller import Poller
 from zuluko.bus.publisher import Publisher
 from zuluko.bus.subscriber import Subscriber
 from zuluko.bus.wire import LARGEST, Hop, WireError
@@ -175,6 +176,7 @@ def test_a_subscriber_outlives_its_publisher(way):
 
 KILLED = """
 import sys, time
+from zuluko.bus.poller import Poller
 from zuluko.bus.publisher import Publisher
 from zuluko.messages import Faces
 publisher = Publisher("door", "topic", Faces)
@@ -282,7 +284,7 @@ def test_hostile_messages_are_counted_and_dropped(run_dir):
             b"\x95\x01",
             msgpack.packb([1, 0, 0, [], {"type": "Frame/1"}]),
             msgpack.packb([3, 0, 0, [], {}]),
-            msgpack.packb([1, 8, 0, [], {"type": "Faces/1", "stamp": 4}]),
+            msgpack.packb([1, 1, 0, [], {"type": "Faces/1", "stamp": 4}]),
         ):
             foreign.send(data)
         assert subscriber.wait(5).body.stamp == 4
@@ -326,3 +328,80 @@ def test_without_a_lane_it_is_told_once(monkeypatch, caplog):
     for topic in ("one", "two"):
         Publisher("door", topic, Faces).close()
     assert caplog.text.count("copied through sockets") == 1
+
+
+def test_a_bell_outlives_the_topic_that_its_reader_leaves(run_dir):
+    publishers = [Publisher("door", topic, Faces) for topic in ("one", "two")]
+    if not publishers[0]._bells:
+        pytest.skip("this kernel has no membarrier(2)")
+    poller = Poller("door")
+    one, two = (Subscriber("door", topic, Faces, poller=poller) for topic in ("one", "two"))
+    until(lambda: all(publisher.subscribers for publisher in publishers))
+    one.close()
+    publishers[0].send(Faces())
+    publishers[1].send(Faces(stamp=1))
+    assert list((run_dir / "door").glob(".bell-*"))
+    assert two.wait(5).body.stamp == 1
+    publishers[1].close()
+    publishers[1] = Publisher("door", "two", Faces)
+    until(lambda: two.connected and publishers[1].subscribers)
+    publishers[1].send(Faces(stamp=2))
+    assert two.wait(5).body.stamp == 2
+    for end in (two, *publishers, poller):
+        end.close()
+
+
+def test_a_process_with_another_idea_of_the_time_hears_all_the_same(monkeypatch):
+    publisher = Publisher("door", "topic", Faces)
+    monkeypatch.setattr(clock, "_offset", clock._offset + 3600 * 10**9)  # the wall clock was set meanwhile
+    subscriber = Subscriber("door", "topic", Faces)
+    monkeypatch.setattr(clock, "_offset", clock._offset - 3600 * 10**9)
+    until(lambda: subscriber.connected and publisher.subscribers)
+    publisher.send(Faces(stamp=5))
+    assert subscriber.wait(5).body.stamp == 5
+    subscriber.close()
+    publisher.close()
+
+
+def test_what_was_said_before_the_first_look_is_counted_too(way):
+    if way == "nng":
+        pytest.skip("nng cannot tell what was lost before the first message")
+    subscriber = Subscriber("door", "topic", Faces, keep=4)
+    publisher = Publisher("door", "topic", Faces)
+    for stamp in range(100):
+        publisher.send(Faces(stamp=stamp))
+    assert [subscriber.wait(5).body.stamp for _ in range(4)] == [96, 97, 98, 99]
+    assert subscriber.lost == {"overrun": 96}
+    subscriber.close()
+    publisher.close()
+
+
+def test_a_stray_without_a_number_hides_no_loss(run_dir):
+    subscriber = Subscriber("door", "topic", Faces)
+    with pynng.Pub0(listen=f"ipc://{run_dir}/door/topic") as foreign:
+        until(lambda: subscriber.connected)
+        for data in (0, b"stray", b"stray", 3, "bad", 5):
+            if data == "bad":
+                foreign.send(msgpack.packb([1, 4, 0, [], {"type": "Frame/1"}]))
+            else:
+                foreign.send(
+                    data if isinstance(data, bytes) else msgpack.packb([1, data, 0, [], {"type": "Faces/1"}])
+                )
+        assert [subscriber.wait(5).seq for _ in range(3)] == [0, 3, 5]
+    assert dict(subscriber.lost) == {"malformed": 2, "overrun": 2, "wrong type": 1}
+    subscriber.close()
+
+
+def test_a_foreign_publisher_is_found_after_one_of_ours_was_killed(run_dir):
+    subscriber = Subscriber("door", "topic", Faces)
+    process = subprocess.Popen([sys.executable, "-c", KILLED, "1"], stdout=subprocess.PIPE)
+    process.stdout.readline()
+    assert subscriber.wait(5)
+    process.kill()
+    process.communicate()
+    (run_dir / "door" / "topic").unlink()
+    with pynng.Pub0(listen=f"ipc://{run_dir}/door/topic") as foreign:
+        until(lambda: subscriber.receive() is None and subscriber.connected)
+        foreign.send(msgpack.packb([1, 0, 0, [], {"type": "Faces/1", "stamp": 77}]))
+        until(lambda: (e := subscriber.wait(1)) and e.body.stamp == 77)
+    subscriber.close()

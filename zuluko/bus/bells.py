@@ -1,9 +1,11 @@
 """The publisher's end of its readers' bells: rings them, and notices readers that have died."""
 
+import errno
 import os
 import stat
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from zuluko.bus.lane import NO_BELL
 from zuluko.bus.lane_writer import Writer
@@ -51,9 +53,7 @@ class Bells:
         if (rope := self._ropes.pop(cell, -1)) >= 0:
             os.close(rope)
         if before := self._words.pop(cell, 0):
-            with suppress(OSError):  # the reader has removed it itself, unless it died
-                if before != NO_BELL:
-                    bell_path(self._graph, before).unlink()
+            _bury_bell(bell_path(self._graph, before))
         if word:
             self._words[cell] = word
         if word and word < NO_BELL:
@@ -74,3 +74,12 @@ class Bells:
         for rope in self._ropes.values():
             os.close(rope)
         self._ropes.clear()
+
+
+def _bury_bell(path: Path) -> None:
+    """Removes a bell whose reader has died; one that lives has it open, for its other topics maybe."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC))
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            path.unlink(missing_ok=True)

@@ -147,9 +147,10 @@ class CommandReceiver(Generic[C]):
             self.lost[error.reason] += 1
             self._answer(f"refused: {error}")
             return None
-        if (late := (clock.now() - envelope.sent) / 1e9) > DEADLINE:
+        if abs(late := (clock.now() - envelope.sent) / 1e9) > DEADLINE:
             self.lost["too late"] += 1
-            self._answer(f"refused: it was sent {late:.1f} s ago, at most {DEADLINE:g} s")
+            when = f"{late:.1f} s ago" if late > 0 else f"{-late:.1f} s from now: the clocks differ"
+            self._answer(f"refused: it was sent {when}, at most {DEADLINE:g} s")
             return None
         if envelope.body.id in self._done:
             self.repeated += 1

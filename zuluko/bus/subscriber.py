@@ -13,14 +13,14 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from zuluko.bus import clock, membarrier
-from zuluko.bus.lane import NO_BELL, GoneError, LaneError
+from zuluko.bus import membarrier
+from zuluko.bus.lane import INDEX_LENGTH, NO_BELL, GoneError, LaneError
 from zuluko.bus.lane_reader import Reader
 from zuluko.bus.nng import pynng
 from zuluko.bus.poller import Poller
 from zuluko.bus.streams import QUEUE
 from zuluko.bus.topics import Announcement, address, announcement, socket_path
-from zuluko.bus.wire import BLOB, Blob, Decoder, Envelope, WireError, from_inline, handle, largest
+from zuluko.bus.wire import BLOB, Blob, Decoder, Envelope, WireError, from_inline, handle, largest, sent
 
 M = TypeVar("M")
 
@@ -53,14 +53,14 @@ class Subscriber(Generic[M]):
         self._own_poller = poller is None
         self._largest = largest(kind)
         self._decode = Decoder(kind, self._array)
-        self._since = 0 if latched else clock.now()
+        self._created = time.monotonic_ns()
+        self._since = 0  # graph time of the publisher, from which its messages are for this subscriber
         self._reader: Reader | None = None
         self._pidfd = -1
         self._gone = False
         self._socket: Any = None
         self._refused = 0  # the id of a lane that could not be joined
         self._expected: int | None = None
-        self._unreadable = 0
         self._news = -1
         self._look_for_publisher()
 
@@ -98,7 +98,7 @@ class Subscriber(Generic[M]):
                 self.lost["overtaken"] += 1
             elif not data:
                 self.lost["ring full"] += 1
-            elif (envelope := self._open(data)) is not None and envelope.sent >= self._since:
+            elif (envelope := self._open(data)) is not None:
                 self.received += 1
                 return envelope
         return None
@@ -113,6 +113,8 @@ class Subscriber(Generic[M]):
             return self._decode(data)
         except WireError as error:
             self.lost[error.reason] += 1
+            if error.seq is not None and not self._reader:
+                self._count_gap(error.seq)
             return None
 
     def _from_socket(self) -> Envelope[M] | None:
@@ -121,9 +123,7 @@ class Subscriber(Generic[M]):
                 data = bytes(self._socket.recv(block=False))
             except pynng.TryAgain:
                 return None
-            if (envelope := self._open(data)) is None:
-                self._unreadable += 1
-            else:
+            if (envelope := self._open(data)) is not None:
                 self._count_gap(envelope.seq)
                 self.received += 1
                 return envelope
@@ -134,11 +134,10 @@ class Subscriber(Generic[M]):
             self.lost["overrun" if self._keep > 1 else "skipped"] += count
 
     def _count_gap(self, seq: int) -> None:
-        """A gap in the numbers is a loss, less what came and could not be read, which is counted already."""
-        gap = 0 if self._expected is None else seq - self._expected - self._unreadable
-        if gap > 0:
-            self._count_late(gap)
-        self._expected, self._unreadable = seq + 1, 0
+        """Over nng a gap in the numbers is a loss, and a smaller number a publisher that started anew."""
+        if self._expected is not None and seq > self._expected:
+            self._count_late(seq - self._expected)
+        self._expected = seq + 1
 
     def _array(self, form: dict[str, Any]) -> np.ndarray[Any, Any]:
         if "data" in form or self._reader is None:
@@ -150,6 +149,8 @@ class Subscriber(Generic[M]):
 
         A socket that nobody announces is a foreign publisher's.
         """
+        if self._own_poller:
+            self._poller.wait(0)  # nobody else may ever wait there, and hear of the publisher's death
         if self._reader:
             if self._reader.next < self._reader.head or not (self._gone or self._reader.closed):
                 return
@@ -159,34 +160,50 @@ class Subscriber(Generic[M]):
             return
         self._news = self._poller.news
         told = announcement(self._graph, self.topic)
-        if told and told.lane and told.lane.id != self._refused and membarrier.available():
-            self._join_lane(told)
-        elif socket_path(self._graph, self.topic).is_socket():
+        if not (told and self._join_lane(told)) and socket_path(self._graph, self.topic).is_socket():
             self._join_socket()
 
-    def _join_lane(self, told: Announcement) -> None:
-        assert told.lane
+    def _join_lane(self, told: Announcement) -> bool:
+        """Attaches to what was announced; false where it has no lane, or has gone."""
+        if not told.lane or told.lane.id == self._refused or not membarrier.available():
+            return False
         try:
             self._pidfd = os.pidfd_open(told.pid)
         except OSError:
-            return  # that publisher has died; the next one will be news
+            return False
         bell = NO_BELL if self._latched else self._poller.bell
         try:
             self._reader = Reader(told.pid, told.lane.fd, told.lane.id, bell)
         except GoneError:
             os.close(self._pidfd)
-            return
+            return False
         except LaneError as error:
             os.close(self._pidfd)
             self._refused = told.lane.id
             log.warning("%s is copied through a socket: %s", self.topic, error)
-            self._join_socket()
-            return
+            return False
         if self._socket:
             self._leave_socket()
         self._gone = False
-        self._reader.next = max(0, self._reader.head - self._keep)
+        self._since = self._created + told.offset
+        self._reader.next = self._first(self._reader)
         self._poller.watch(self._pidfd, self._on_death)
+        return True
+
+    def _first(self, reader: Reader) -> int:
+        """The number of the first message that is for this subscriber: sent since it was made, or, where it
+        is latched, the last one. Messages are in the order of their sending."""
+        if self._latched:
+            return max(0, reader.head - 1)
+        low, high = max(0, reader.head - INDEX_LENGTH), reader.head
+        while low < high:
+            middle = (low + high) // 2
+            data = reader.read(middle)
+            if data and sent(data) >= self._since:
+                high = middle
+            else:
+                low = middle + 1
+        return low
 
     def _on_death(self) -> None:
         self._gone = True

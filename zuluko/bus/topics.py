@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from zuluko.bus import clock
 from zuluko.bus.message import Message, tag
 
 LONGEST_PATH = 107  # bytes that a Unix socket's address holds, less its closing zero
@@ -39,6 +40,7 @@ class Announcement(msgspec.Struct, kw_only=True):
     pid: int
     schema: dict[str, Any] = {}
     lane: Lane | None = None
+    offset: int = 0  # ns; its graph time less the monotonic clock
 
 
 def run_dir() -> Path:
@@ -111,7 +113,9 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 
 
 def announce(graph: str, topic: str, kind: type[Message], lane: Lane | None = None) -> None:
-    told = Announcement(topic=topic, type=tag(kind), pid=os.getpid(), schema=schema(kind), lane=lane)
+    told = Announcement(
+        topic=topic, type=tag(kind), pid=os.getpid(), schema=schema(kind), lane=lane, offset=clock.offset()
+    )
     write_whole(announcement_file(socket_path(graph, topic)), msgspec.json.encode(told))
 
 

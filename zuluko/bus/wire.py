@@ -45,7 +45,10 @@ class Envelope(msgspec.Struct, Generic[T], array_like=True, frozen=True):
 
 
 class WireError(ValueError):
-    """A message that was not taken; ``reason`` is the name it is counted under."""
+    """A message that was not taken; ``reason`` is the name it is counted under, ``seq`` its number where it
+    could be read."""
+
+    seq: int | None = None
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -71,6 +74,14 @@ class Blob(msgspec.Struct, array_like=True, frozen=True):
         if min(blob.slot, blob.generation, blob.size) < 0 or blob.size > LARGEST_ARRAYS:
             raise WireError("malformed", "a message in no slot")
         return blob
+
+
+def sent(data: bytes) -> int:
+    """When a message in the lane was sent; 0 for one that is no envelope."""
+    try:
+        return msgspec.msgpack.decode(data, type=Envelope[msgspec.Raw]).sent
+    except msgspec.MsgspecError:
+        return 0
 
 
 def largest(kind: Any) -> int:
@@ -160,11 +171,8 @@ class Decoder(Generic[T]):
                 raise WireError("version", f"{envelope.version}, this is version {VERSION}")
             if isinstance(envelope.body, Message):
                 check_arrays(envelope.body)
-        except WireError:
-            raise
         except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError) as error:
-            cause = error.__cause__ if isinstance(error.__cause__, WireError) else None
-            raise cause or self._refusal(data, error) from None
+            raise self._refusal(data, error) from None
         return envelope
 
     def _hook(self, _type: type, form: Any) -> Any:
@@ -173,10 +181,20 @@ class Decoder(Generic[T]):
         return self._array(form)
 
     def _refusal(self, data: bytes, error: Exception) -> WireError:
-        """Why it could not be decoded: another version, another type, or no envelope at all."""
+        """Why it was not taken, with its number if it has one."""
         try:
             loose = msgspec.msgpack.decode(data)
         except (msgspec.MsgspecError, ValueError, RecursionError):
+            loose = None
+        cause = error if isinstance(error, WireError) else error.__cause__
+        refusal = cause if isinstance(cause, WireError) else self._judge(loose, error)
+        if isinstance(loose, list) and len(loose) > 1 and type(loose[1]) is int:
+            refusal.seq = loose[1]
+        return refusal
+
+    def _judge(self, loose: Any, error: Exception) -> WireError:
+        """What is wrong with a message: another version, another type, or no envelope at all."""
+        if loose is None:
             return WireError("malformed", str(error))
         if not (isinstance(loose, list) and len(loose) >= 5):
             return WireError("malformed", "not an array of version, seq, sent, cause and body")

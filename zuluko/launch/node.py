@@ -81,6 +81,7 @@ class Node:
         self._publishers: dict[type[Message], Publisher] = {}
         self._senders: list[CommandSender] = []
         self._unsent = 0
+        self._made: list[Any] | None = None
         self._reporter = Reporter(entry.name, control, self._stats)
 
     @property
@@ -102,7 +103,7 @@ class Node:
         """Opens its topics, runs its function to the end, and closes; the exit status."""
         self._thread = threading.get_ident()
         try:
-            self._open()
+            self.prepare()
         except OSError as error:  # such as a full disk under the runtime directory
             print(f"cannot open its topics: {error}", file=sys.stderr)
             return 1
@@ -121,10 +122,16 @@ class Node:
         self._reporter.tell(ended=True)
         return TERMINATED if self._waker.stopped else 0
 
+    def prepare(self) -> None:
+        """Opens its topics and joins those that it hears. Nodes of one process all do so before any of them
+        runs, so that nobody speaks before the others listen."""
+        if self._made is None:
+            self._open()
+            self._made = self._inputs()
+
     def _open(self) -> None:
         for topic in self._entry.outputs:
             self._publishers[topic.kind] = Publisher(self._graph.name, topic.name, topic.kind)
-        frames.serve(next((p for kind, p in self._publishers.items() if arrays(kind)), None))
         for reader, wire in self._graph.command_wires():
             if any(topic.node == self._entry.name for topic in wire.topics):
                 self._senders.append(self._sender(reader.name, wire.input.name))
@@ -133,7 +140,8 @@ class Node:
         return CommandSender(self._graph.name, node, name, poller=self._poller)
 
     def _loop(self) -> None:
-        inputs = self._inputs()
+        inputs = self._made or []
+        frames.serve(next((p for kind, p in self._publishers.items() if arrays(kind)), None))
         if not self._is_driven:
             self._reporter.beat()
         result = self._call(lambda: self._entry.function(*inputs, **self._entry.options))

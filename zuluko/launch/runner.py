@@ -79,6 +79,8 @@ def run_group(nodes: Sequence[Node]) -> int:
         except BaseException as error:
             results.put(error)
 
+    for node in nodes:
+        node.prepare()
     threads = [threading.Thread(target=run, args=(node,), name=node.name, daemon=True) for node in nodes]
     for thread in threads:
         thread.start()
