@@ -15,14 +15,14 @@ from zuluko.bus.wire import WireError
 class Hold:
     """Keeps a slot for the array that the node fills; numpy holds it as the array's base."""
 
-    __slots__ = ("__array_interface__", "_slot", "_writer")
+    __slots__ = ("__array_interface__", "size", "slot", "writer")
 
-    def __init__(self, writer: "Writer", slot: int, interface: dict[str, Any]) -> None:
-        self._writer, self._slot = writer, slot
+    def __init__(self, writer: "Writer", slot: int, size: int, interface: dict[str, Any]) -> None:
+        self.writer, self.slot, self.size = writer, slot, size
         self.__array_interface__ = interface
 
     def __del__(self) -> None:
-        self._writer.let_go(self._slot)
+        self.writer.let_go(self.slot)
 
 
 class Writer:
@@ -76,11 +76,13 @@ class Writer:
             place = 0
         start, self._position = self._position, self._position + size
         self._words[lane.RESERVED] = self._position
-        membarrier.order()
+        if not membarrier.ORDERED:
+            membarrier.barrier()
         lane.ENTRY.pack_into(self._ring, place, self.head, len(data))
         self._ring[place + 16 : place + 16 + len(data)] = data
         self._words[lane.INDEX + self.head % lane.INDEX_LENGTH] = start
-        membarrier.order()
+        if not membarrier.ORDERED:
+            membarrier.barrier()
         self.head += 1
         self._words[lane.HEAD] = self.head
 
@@ -126,20 +128,23 @@ class Writer:
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any] | None:
         """An array in a slot of its own, for the node to fill; None when all are leased."""
-        slot = self.take(dtype.itemsize * prod(shape))
+        size = dtype.itemsize * prod(shape)
+        slot = self.take(size)
         if slot is None:
             return None
         data = (self._address + slot * self._slot, False)
         return np.asarray(
-            Hold(self, slot, {"version": 3, "typestr": dtype.str, "shape": shape, "data": data})
+            Hold(self, slot, size, {"version": 3, "typestr": dtype.str, "shape": shape, "data": data})
         )
 
     def slot_of(self, array: np.ndarray[Any, Any]) -> int | None:
         """The held slot at whose start the array lies, whole and in C order; None for any other array."""
-        offset = int(array.__array_interface__["data"][0]) - self._address
-        slot, rest = divmod(offset, self._slot)
-        held = rest == 0 and slot in self._held and array.nbytes <= self._slot
-        return slot if held and array.flags.c_contiguous else None
+        hold: Any = array.base
+        while type(hold) is np.ndarray:  # a view of the whole is as good
+            hold = hold.base
+        if type(hold) is not Hold or hold.writer is not self or array.nbytes != hold.size:
+            return None
+        return hold.slot if array.flags.c_contiguous else None
 
     def open(self, slot: int) -> int:
         """Makes a filled slot readable, if it is not so already; the generation for its handle."""
@@ -147,7 +152,8 @@ class Writer:
         if not before & 1:
             return before
         generation = before + 1
-        membarrier.order()
+        if not membarrier.ORDERED:
+            membarrier.barrier()
         self._words[lane.GENERATIONS + slot] = generation
         self._order.append(slot)
         return generation

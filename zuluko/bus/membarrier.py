@@ -39,9 +39,3 @@ def barrier() -> None:
     """A full barrier in every registered process, this one included; about 1 us."""
     if _syscall(_NUMBER, _GLOBAL_EXPEDITED, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "membarrier failed")
-
-
-def order() -> None:
-    """Keeps earlier stores before later ones, for any reader; nothing where the processor does so anyway."""
-    if not ORDERED:
-        barrier()

@@ -3,7 +3,7 @@
 import re
 import types
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -48,8 +48,18 @@ class Array:
 
     dtype: str
     shape: tuple[int | None, ...]
+    _fitted: list[Any] = field(default_factory=lambda: [None], compare=False, repr=False)
 
     def fits(self, array: np.ndarray[Any, Any]) -> bool:
+        form = (array.dtype, array.shape)
+        if form == self._fitted[0]:  # a camera's frames are all alike
+            return True
+        if self._fits(array):
+            self._fitted[0] = form
+            return True
+        return False
+
+    def _fits(self, array: np.ndarray[Any, Any]) -> bool:
         return (
             array.dtype == np.dtype(self.dtype)
             and array.ndim == len(self.shape)

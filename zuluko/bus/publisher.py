@@ -16,7 +16,7 @@ from zuluko.bus.lane_writer import Writer
 from zuluko.bus.message import Message, MessageError, check_arrays
 from zuluko.bus.nng import pynng
 from zuluko.bus.streams import QUEUE
-from zuluko.bus.topics import Lane, address, announce, announcement_file, socket_path
+from zuluko.bus.topics import Lane, address, announce, announcement_file, graph_dir, socket_path
 from zuluko.bus.wire import INLINE, VERSION, Blob, Encoder, Envelope, Hop, WireError, inline, largest
 
 PROOF = 64  # every so many messages one is read back
@@ -59,6 +59,7 @@ class Publisher:
         self._graph = graph
         self.seq = 0
         self.lost: Counter[str] = Counter()
+        graph_dir(graph)
         self._path = socket_path(graph, topic)
         self._largest = largest(kind)
         self._lane = Writer(topic, **_sizes()) if membarrier.available() else None
@@ -143,7 +144,7 @@ class Publisher:
         """The array's slot and generation: its own, where it was made with ``empty``, else that of a copy."""
         assert self._lane
         if (own := self._lane.slot_of(array)) is not None:
-            array.flags.writeable = False
+            array.setflags(write=False)
             return own, self._lane.open(own)
         slot = self._lane.take(array.nbytes)
         if slot is None:

@@ -6,6 +6,7 @@ that led here, the sensor first; ``body`` is a map with its type's name under ``
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import prod
 from typing import Any, Generic, TypeVar, get_args
 
@@ -99,25 +100,39 @@ def inline(array: Any) -> dict[str, Any]:
     """An array as it stands in a message."""
     if not isinstance(array, np.ndarray):
         raise NotImplementedError(f"a message cannot hold a {type(array).__name__}")
-    return {"dtype": array.dtype.str, "shape": array.shape, "data": array.tobytes()}
+    return {
+        "dtype": array.dtype.str,
+        "shape": array.shape,
+        "data": array.data if array.flags.c_contiguous else array.tobytes(),
+    }
 
 
-def plain_dtype(text: object) -> np.dtype[Any]:
-    """A dtype of plain numbers; anything else, objects above all, is a WireError."""
-    try:
-        dtype = np.dtype(str(text))
-    except (TypeError, ValueError, SyntaxError):
-        raise WireError("malformed", f"no such dtype: {text!r:.40}") from None
+@lru_cache(maxsize=64)  # the few that a graph uses; a long text is refused before it could be kept
+def _dtype(text: str) -> np.dtype[Any]:
+    dtype = np.dtype(text)
     if dtype.kind not in "biufc" or dtype.subdtype is not None:
         raise WireError("malformed", f"{text!r:.40} is not a dtype of numbers")
     return dtype
 
 
+def plain_dtype(text: object) -> np.dtype[Any]:
+    """A dtype of plain numbers; anything else, objects above all, is a WireError."""
+    if not isinstance(text, str) or len(text) > 16:
+        raise WireError("malformed", f"no such dtype: {text!r:.40}")
+    try:
+        return _dtype(text)
+    except WireError:
+        raise
+    except (TypeError, ValueError, SyntaxError):
+        raise WireError("malformed", f"no such dtype: {text!r:.40}") from None
+
+
 def plain_shape(shape: object) -> tuple[int, ...]:
     if not (isinstance(shape, list | tuple) and len(shape) <= 8):
         raise WireError("malformed", "an array's shape must be a list of at most 8 lengths")
-    if not all(type(side) is int and 0 <= side < 1 << 32 for side in shape):
-        raise WireError("malformed", "an array's lengths must be whole numbers")
+    for side in shape:
+        if type(side) is not int or not 0 <= side < 1 << 32:
+            raise WireError("malformed", "an array's lengths must be whole numbers")
     return tuple(shape)
 
 
