@@ -3,7 +3,6 @@
 import errno
 import os
 import stat
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from zuluko.bus.lane import NO_BELL
 from zuluko.bus.lane_writer import Writer
 from zuluko.bus.poller import bell_path
 
-ROUND = 1.0  # s between two looks for readers that died
+ROUND = 1_000_000_000  # ns between two looks for readers that died
 
 
 class Bells:
@@ -21,14 +20,15 @@ class Bells:
         self._graph, self._writer = graph, writer
         self._words: dict[int, int] = {}
         self._ropes: dict[int, int] = {}
-        self._next_round = 0.0
+        self._next_round = 0
 
     @property
     def count(self) -> int:
         self._look()
         return len(self._ropes)
 
-    def ring(self) -> None:
+    def ring(self, now: int) -> None:
+        """Rings all, and once in a while looks who has died; ``now`` is graph time in ns."""
         self._look()
         for cell, rope in list(self._ropes.items()):
             try:
@@ -37,7 +37,7 @@ class Bells:
                 pass  # it has been rung often enough
             except OSError:
                 self._bury(cell)
-        if self._words and (now := time.monotonic()) >= self._next_round:
+        if self._words and now >= self._next_round:
             self._next_round = now + ROUND
             for cell in list(self._words):
                 self._bury(cell)

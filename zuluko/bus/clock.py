@@ -17,3 +17,9 @@ def now() -> int:
 def offset() -> int:
     """Graph time minus the monotonic clock, in nanoseconds, for stamps that a driver gives on that clock."""
     return _offset
+
+
+def share(offset: int) -> None:
+    """Takes over a running graph's time, for a process that was not forked by its launcher."""
+    global _offset  # noqa: PLW0603
+    _offset = offset

@@ -123,7 +123,7 @@ class Publisher:
         except NoSlotError:
             self.lost["ring full"] += 1
             self._lane.put(data := b"")
-        self._bells.ring()
+        self._bells.ring(envelope.sent)
         return data
 
     def _check(self, size: int) -> None:
@@ -164,7 +164,7 @@ class Publisher:
         self._path.unlink(missing_ok=True)
         if self._lane and self._bells:
             self._lane.finish()
-            self._bells.ring()
+            self._bells.ring(clock.now())
             self._bells.close()
             self._lane.close()
         self._socket.close()

@@ -2,7 +2,7 @@
 
 import typer
 
-from zuluko.cli import echo, face, graphs
+from zuluko.cli import echo, face, graph, graphs, hz, pub, top
 
 app = typer.Typer(
     name="zuluko",
@@ -15,4 +15,8 @@ app.command()(graphs.up)
 app.command()(graphs.check)
 app.command("list")(graphs.list_)
 app.command()(echo.echo)
+app.command()(top.top)
+app.command()(hz.hz)
+app.command()(pub.pub)
+app.command()(graph.graph)
 app.add_typer(face.app, name="face")

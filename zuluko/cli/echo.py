@@ -3,11 +3,17 @@
 import json
 import math
 import sys
-from typing import Annotated, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from zuluko.cli.say import fail
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from zuluko.bus.wire import Envelope
 
 Topic = Annotated[str, typer.Argument(help="a topic, such as faces, or graph/topic", metavar="TOPIC")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object a line")]
@@ -16,17 +22,22 @@ Wait = Annotated[float, typer.Option(help="seconds to wait for each message; 0 w
 
 
 def echo(topic: Topic, as_json: Json = False, count: Count = 0, wait: Wait = 0) -> None:
-    """Print the messages of a topic; Ctrl-C ends it."""
+    """Print the messages of a topic; Ctrl-C ends it. What was lost on the way is told on standard error."""
     from zuluko.bus.topics import TopicError
 
     try:
-        graph, name = _resolve(topic)
-        _print(graph, name, as_json, count, wait)
+        graph, name = resolve(topic)
+        for printed, (envelope, lost) in enumerate(messages(graph, name, wait), 1):
+            if lost:
+                print(f"({losses(lost)} lost)", file=sys.stderr)
+            print(_line(envelope.seq, envelope.body, as_json), flush=True)
+            if printed == count:
+                return
     except TopicError as error:
         fail(error)
 
 
-def _resolve(topic: str) -> tuple[str, str]:
+def resolve(topic: str) -> tuple[str, str]:
     """The graph and the topic that a person means; exits with a sentence where nothing fits."""
     from zuluko.bus.topics import announcements, graphs
     from zuluko.document import nearest
@@ -49,20 +60,39 @@ def _resolve(topic: str) -> tuple[str, str]:
     return fitting[0], name
 
 
-def _print(graph: str, topic: str, as_json: bool, count: int, wait: float) -> None:
-    from zuluko.bus.subscriber import Subscriber
+def messages(
+    graph: str, topic: str, wait: float = 0, keep: int = 64
+) -> Iterator[tuple["Envelope[Any]", "Counter[str]"]]:
+    """A topic's messages as they come, each with what was lost before it, by cause. Ends with the graph;
+    exits with a sentence where nothing came for ``wait`` seconds."""
+    from collections import Counter
 
-    subscriber: Subscriber[Any] = Subscriber(graph, topic, Any)
-    printed = lost = 0
-    while not count or printed < count:
-        envelope = subscriber.wait(wait or None)
-        if envelope is None:
+    from zuluko.bus.subscriber import Subscriber
+    from zuluko.launch.graphlock import running
+    from zuluko.launch.status import share_clock
+
+    share_clock(graph)
+    pid = running(graph)
+    subscriber: Subscriber[Any] = Subscriber(graph, topic, Any, keep=keep)
+    told: Counter[str] = Counter()
+    waited = 0.0
+    while True:
+        patience = min(1.0, wait - waited) if wait else 1.0
+        if (envelope := subscriber.wait(patience)) is not None:
+            yield envelope, subscriber.lost - told
+            told, waited = subscriber.lost.copy(), 0.0
+            continue
+        if running(graph) != pid:
+            print(f"the graph {graph} has ended", file=sys.stderr)
+            return
+        waited += patience
+        if wait and waited >= wait:
             fail(f"nothing came on {topic} within {wait:g} s")
-        if (total := subscriber.lost.total()) > lost:
-            print(f"({total - lost} lost: {', '.join(subscriber.lost)})", file=sys.stderr)
-            lost = total
-        print(_line(envelope.seq, envelope.body, as_json), flush=True)
-        printed += 1
+
+
+def losses(lost: Mapping[str, int]) -> str:
+    """What was lost, by cause, in words."""
+    return ", ".join(f"{count} {cause}" for cause, count in lost.items())
 
 
 def _line(seq: int, body: dict[str, Any], as_json: bool) -> str:

@@ -29,6 +29,7 @@ KEEP = 64  # messages that a look takes
 OFTEN = (150.0, 250.0)  # Hz: below the first a topic's bell is always hung, above the second never for long
 PROBE = (8, 0.05)  # messages, and s, that the bell of a frequent topic is hung for, once a second
 LATENCIES = 512  # that are remembered
+ROUND = 0.1  # s: whoever is asked about again sooner, is so for another node of its group
 WORTH = 5.0  # s between two looks at a process's memory, which costs it some microseconds
 LONGEST_AGE = 1e15  # ns: older evidence has a stamp that is no time
 
@@ -60,7 +61,7 @@ class Flow:
             self.ages.append(now - stamp)
 
     def rate(self, now: int) -> float | None:
-        """Messages a second, as they were sent; 0 after a silence of three intervals, None before the second."""
+        """Messages a second, as they were sent; 0 after a silence of three intervals, None before two."""
         if len(self.marks) < 2:
             return None
         (first, begin), (last, end) = self.marks[0], self.marks[-1]
@@ -100,6 +101,7 @@ class Gauges:
         self._turn = 0
         self._next_look = 0.0
         self._next_probe = 0.0
+        self._woken = False
         self._hang()
 
     def watch(self, topics: Iterable[str]) -> None:
@@ -117,7 +119,7 @@ class Gauges:
 
     def listen(self, seconds: float) -> None:
         """Returns after ``seconds``, or when one of ``fds`` is readable."""
-        until = time.monotonic() + seconds
+        self._woken, until = False, time.monotonic() + seconds
         while (now := time.monotonic()) < until and not self._woken:
             if now >= self._next_look:
                 self._next_look = now + LOOK
@@ -130,6 +132,7 @@ class Gauges:
             self._take(self._calm)
 
     def _look(self) -> None:
+        self._quiet_poller.wait(0)  # for news of publishers that have come and gone
         for topic, subscriber in self._quiet.items():
             for _ in range(KEEP):
                 if (envelope := subscriber.receive()) is None:
@@ -159,8 +162,7 @@ class Gauges:
             self._hang_anew()
 
     def _hang(self) -> None:
-        """A publisher takes down the bell of a reader that leaves: all leave together, or none."""
-        self._woken = False
+        """Hangs one bell at all the topics that speak seldom."""
         self._poller = Poller(self._graph)
         for fd in self._fds:
             self._poller.watch(fd, self._wake)
@@ -212,11 +214,13 @@ class Cost:
 
 
 class Costs:
-    """Asks the kernel what processes cost; ``of`` gives the share of a core since it was last asked."""
+    """Asks the kernel what processes cost; ``of`` gives the share of a core since the last round of asking.
+    Nodes of a group share a process: each shows the whole of it."""
 
     def __init__(self) -> None:
         self._ticks: dict[int, tuple[float, float]] = {}
         self._pss: dict[int, tuple[float, float | None]] = {}
+        self._last: dict[int, Cost] = {}
 
     def of(self, pid: int) -> Cost:
         now = time.monotonic()
@@ -224,10 +228,14 @@ class Costs:
         if used is None:
             return Cost()
         before, when = self._ticks.get(pid, (used, now))
+        if pid in self._last and now - when < ROUND:
+            return self._last[pid]
         self._ticks[pid] = (used, now)
         if pid not in self._pss or now - self._pss[pid][0] >= WORTH:
             self._pss[pid] = (now, pss(pid))
-        return Cost(100 * (used - before) / (now - when) if now > when else None, self._pss[pid][1])
+        cpu = 100 * (used - before) / (now - when) if now > when else None
+        self._last[pid] = Cost(cpu, self._pss[pid][1])
+        return self._last[pid]
 
 
 def cpu_seconds(pid: int) -> float | None:

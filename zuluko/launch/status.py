@@ -114,7 +114,7 @@ def share_clock(graph: str) -> None:
     """Makes graph time in this process what it is in the running graph: the wall clock may have been set
     since its start, as on a board that boots without a clock, and its stamps would then seem years away."""
     if told := read(graph):
-        clock._offset = told.offset
+        clock.share(told.offset)
 
 
 def nodes(graph: Graph) -> tuple[Node, ...]:
