@@ -159,7 +159,7 @@ def misspelt(counts: Stream[Count]) -> Iterator[Move]:
 
 def wrongly(counts: Stream[Count]) -> Iterator[Status]:
     for message in counts:
-        yield Status(text=message.n)  # type: ignore[arg-type]
+        yield Status(text=message.n)
 
 
 def pouring() -> Iterator[Count]:

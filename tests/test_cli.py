@@ -151,6 +151,12 @@ def test_a_plain_run_prints_a_line_an_event_and_a_summary(tmp_path):
     assert "messages                count 5" in shown.stdout
 
 
+def test_the_version_is_told():
+    from zuluko import __version__
+
+    assert zuluko("--version").stdout == f"zuluko {__version__}\n"
+
+
 def test_python_m_zuluko_and_the_script_are_the_same():
     script = os.path.join(os.path.dirname(sys.executable), "zuluko")
     done = subprocess.run([script, "list"], capture_output=True, text=True, check=True)

@@ -1,16 +1,35 @@
 """The commands, gathered from their groups."""
 
+from typing import Annotated
+
 import typer
 
+from zuluko import __version__
 from zuluko.cli import echo, face, graph, graphs, hz, pub, top
 
 app = typer.Typer(
     name="zuluko",
-    help="Sensors, perception and rules as light processes on small boards.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"zuluko {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Sensors, perception and rules as light processes on small boards."""
+
+
 app.command()(graphs.up)
 app.command()(graphs.check)
 app.command("list")(graphs.list_)
