@@ -31,6 +31,8 @@ TERMINATED = 143  # 128 + SIGTERM: it was told to stop, and did
 BEAT = 1.0  # s between two signs of life
 GATHER = 0.5  # s that the first message of a topic waits for those who will hear it
 
+_END = object()
+
 log = logging.getLogger("zuluko.launch")
 
 
@@ -149,8 +151,8 @@ class Node:
             return
         try:
             while self._is_driven or not self._waker.stopped:
-                message = self._call(lambda: next(result, None))
-                if message is None:
+                message = self._call(lambda: next(result, _END))
+                if message is _END:
                     return
                 self._publish(message)
                 self._turn()
