@@ -18,7 +18,7 @@ import msgspec
 
 from zuluko.bus import clock
 from zuluko.bus.message import Command
-from zuluko.bus.nng import pynng
+from zuluko.bus.nng import pynng, take
 from zuluko.bus.poller import Poller
 from zuluko.bus.topics import address, socket_path
 from zuluko.bus.wire import LARGEST, VERSION, Decoder, Encoder, Envelope, WireError
@@ -88,7 +88,7 @@ class CommandSender:
             return "the sender stopped"
         except pynng.Timeout:
             return f"no answer within {self._deadline:g} s"
-        except (ValueError, pynng.NNGException) as error:
+        except (ValueError, RuntimeError, pynng.NNGException) as error:
             return f"the answer cannot be read: {error}"
 
     def _note(self, command: Command, answer: str) -> None:
@@ -132,13 +132,10 @@ class CommandReceiver(Generic[C]):
             poller.watch(self._socket.recv_fd)
 
     def receive(self) -> Envelope[C] | None:
-        while True:
-            try:
-                data = bytes(self._socket.recv(block=False))
-            except pynng.TryAgain:
-                return None
+        while (data := take(self._socket)) is not None:
             if (envelope := self._judge(data)) is not None:
                 return envelope
+        return None
 
     def _judge(self, data: bytes) -> Envelope[C] | None:
         try:

@@ -151,7 +151,7 @@ class Writer:
         before = self._words[lane.GENERATIONS + slot]
         if not before & 1:
             return before
-        generation = before + 1
+        generation = (before + 1) % (1 << 64)
         if not membarrier.ORDERED:
             membarrier.barrier()
         self._words[lane.GENERATIONS + slot] = generation

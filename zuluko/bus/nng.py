@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import LazyLoader
 from types import ModuleType
+from typing import Any
 
 
 class _Deferred:
@@ -29,4 +30,14 @@ try:
 finally:
     sys.meta_path.remove(_Deferred)
 
-__all__ = ["pynng"]
+__all__ = ["pynng", "take"]
+
+
+def take(socket: Any) -> bytes | None:
+    """The message that waits, or None; pynng 0.9 raises RuntimeError for one of no bytes."""
+    try:
+        return bytes(socket.recv(block=False))
+    except pynng.TryAgain:
+        return None
+    except RuntimeError:
+        return b""

@@ -16,7 +16,7 @@ import numpy as np
 from zuluko.bus import membarrier
 from zuluko.bus.lane import INDEX_LENGTH, NO_BELL, GoneError, LaneError
 from zuluko.bus.lane_reader import Reader
-from zuluko.bus.nng import pynng
+from zuluko.bus.nng import pynng, take
 from zuluko.bus.poller import Poller
 from zuluko.bus.streams import QUEUE
 from zuluko.bus.topics import Announcement, address, announcement, socket_path
@@ -118,15 +118,12 @@ class Subscriber(Generic[M]):
             return None
 
     def _from_socket(self) -> Envelope[M] | None:
-        while True:
-            try:
-                data = bytes(self._socket.recv(block=False))
-            except pynng.TryAgain:
-                return None
+        while (data := take(self._socket)) is not None:
             if (envelope := self._open(data)) is not None:
                 self._count_gap(envelope.seq)
                 self.received += 1
                 return envelope
+        return None
 
     def _count_late(self, count: int) -> None:
         """What a latched edge passes over is not lost: it asks for the latest, and gets it."""
@@ -169,7 +166,7 @@ class Subscriber(Generic[M]):
             return False
         try:
             self._pidfd = os.pidfd_open(told.pid)
-        except OSError:
+        except (OSError, OverflowError):
             return False
         bell = NO_BELL if self._latched else self._poller.bell
         try:

@@ -16,6 +16,7 @@ import numpy as np
 from zuluko.bus import clock
 from zuluko.bus.message import Message, tag
 
+LARGEST_ANNOUNCEMENT = 1 << 20  # bytes
 LONGEST_PATH = 107  # bytes that a Unix socket's address holds, less its closing zero
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
 
@@ -122,9 +123,9 @@ def announce(graph: str, topic: str, kind: type[Message], lane: Lane | None = No
 def announcement(graph: str, topic: str) -> Announcement | None:
     """What is told of a topic; None where nobody has told anything, or nothing that can be read."""
     try:
-        data = announcement_file(socket_path(graph, topic)).read_bytes()
-        return msgspec.json.decode(data, type=Announcement)
-    except (OSError, msgspec.DecodeError):
+        with announcement_file(socket_path(graph, topic)).open("rb") as file:
+            return msgspec.json.decode(file.read(LARGEST_ANNOUNCEMENT), type=Announcement)
+    except (OSError, ValueError, RecursionError):  # msgspec's errors are ValueErrors, and not all are its own
         return None
 
 
