@@ -10,7 +10,7 @@ from zuluko.bus.lane import NO_BELL
 from zuluko.bus.lane_writer import Writer
 from zuluko.bus.poller import bell_path
 
-ROUND = 1_000_000_000  # ns between two looks for readers that died
+ROUND = 500_000_000  # ns between two looks for readers that died
 
 
 class Bells:

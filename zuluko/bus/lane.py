@@ -23,7 +23,8 @@ thrown away and the message is lost ("overtaken").
 compares the generation: if it is no longer the one that it was told, it gives the lease back ("overtaken").
 The writer makes a generation odd before it reuses a slot, executes a barrier in all processes, and only then
 looks at the leases: a leased slot is left alone and gets its generation back. So either the writer sees the
-lease or the reader sees the odd generation. A view keeps its lease until it is garbage collected.
+lease or the reader sees the odd generation. A second barrier, where loads may come late, lets a reader finish
+that has just given its lease back. A view keeps its lease until it is garbage collected.
 
 **Readers come and go.** A reader claims a cell by locking one byte of the memfd (an open-file-description
 lock, which the kernel drops when the reader dies), clears it, and then writes its bell. A cell whose lock is
@@ -53,6 +54,7 @@ SLOTS = 8
 SLOT = 32 << 20  # address space, not memory: a page is taken when it is first written
 KEPT = 4  # slots that are used in turn before another one is taken
 LARGEST_FILE = 1 << 34
+LARGEST_RING = 1 << 26  # bytes; a reader copies out of it as much as one message claims
 MOST_SLOTS = 512
 
 ENTRY = struct.Struct("<QQ")

@@ -67,7 +67,8 @@ class Reader:
             raise lane.LaneError("the lane is of another publisher")
         start = lane.ring_start(length)
         frames = lane.pages(start + ring)
-        sane = slot % lane.PAGE == 0 and ring % 8 == 0 and ring >= 4096 and 0 < length <= 1 << 20
+        sane = slot % lane.PAGE == 0 and ring % 8 == 0 and 0 < length <= 1 << 20
+        sane = sane and 4096 <= ring <= lane.LARGEST_RING
         if not (sane and 0 < slots <= lane.MOST_SLOTS and frames + slots * slot == status.st_size):
             raise lane.LaneError("the lane's sizes do not fit")
         self._memory = mmap.mmap(self.fd, frames)
@@ -104,6 +105,8 @@ class Reader:
             return None
         data = bytes(self._ring[place + 16 : place + 16 + size])
         if seq != number or self._words[lane.RESERVED] - start > self._ring_size:
+            return None
+        if self._words[lane.HEAD] - number >= self._length:  # its index may be another message's by now
             return None
         return data
 

@@ -45,6 +45,7 @@ class Writer:
         self.id = int.from_bytes(os.urandom(7), "little") + 1  # `secrets` would bring OpenSSL
         self.head = 0
         self._position = 0
+        self._generations = [0] * slots  # what we wrote; a reader that lies may have written there, too
         self._order: list[int] = []  # slots that have been used, the longest unused first
         self._held: set[int] = set()  # slots that the node fills, or keeps
         self._bells = bytes(8 * lane.CELLS)
@@ -108,13 +109,18 @@ class Writer:
         """Makes a slot unreadable, unless a reader holds it."""
         if self._leased(slot):
             return False
-        before = self._words[lane.GENERATIONS + slot]
-        self._words[lane.GENERATIONS + slot] = before | 1
+        before = self._generations[slot]
+        self._mark(slot, before | 1)
         membarrier.barrier()
         if self._leased(slot):
-            self._words[lane.GENERATIONS + slot] = before
+            self._mark(slot, before)
             return False
+        if not membarrier.ORDERED:
+            membarrier.barrier()  # a reader that has just let go may be reading still, where loads come late
         return True
+
+    def _mark(self, slot: int, generation: int) -> None:
+        self._generations[slot] = self._words[lane.GENERATIONS + slot] = generation
 
     def _leased(self, slot: int) -> bool:
         return (
@@ -148,15 +154,14 @@ class Writer:
 
     def open(self, slot: int) -> int:
         """Makes a filled slot readable, if it is not so already; the generation for its handle."""
-        before = self._words[lane.GENERATIONS + slot]
+        before = self._generations[slot]
         if not before & 1:
             return before
-        generation = (before + 1) % (1 << 64)
         if not membarrier.ORDERED:
             membarrier.barrier()
-        self._words[lane.GENERATIONS + slot] = generation
+        self._mark(slot, before + 1)
         self._order.append(slot)
-        return generation
+        return before + 1
 
     def let_go(self, slot: int) -> None:
         """The node does not hold the slot any longer: it may be used again."""

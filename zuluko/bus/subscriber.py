@@ -22,6 +22,8 @@ from zuluko.bus.streams import QUEUE
 from zuluko.bus.topics import Announcement, address, announcement, socket_path
 from zuluko.bus.wire import BLOB, Blob, Decoder, Envelope, WireError, from_inline, handle, largest, sent
 
+MOST_REFUSED = 1000  # messages in a row, before others have their turn
+
 M = TypeVar("M")
 
 log = logging.getLogger("zuluko.bus")
@@ -88,8 +90,9 @@ class Subscriber(Generic[M]):
         return envelope
 
     def _from_lane(self, reader: Reader) -> Envelope[M] | None:
-        while (head := reader.head) > reader.next:
-            if (late := head - reader.next - self._keep) > 0:
+        end = reader.head  # a publisher that only drops is not followed for ever
+        while reader.next < end:
+            if (late := reader.head - reader.next - self._keep) > 0:
                 reader.next += late
                 self._count_late(late)
             data = reader.read(reader.next)
@@ -115,10 +118,13 @@ class Subscriber(Generic[M]):
             self.lost[error.reason] += 1
             if error.seq is not None and not self._reader:
                 self._count_gap(error.seq)
+            error.__context__ = error.__traceback__ = None  # a cycle would keep our callers, and their views
             return None
 
     def _from_socket(self) -> Envelope[M] | None:
-        while (data := take(self._socket)) is not None:
+        for _ in range(MOST_REFUSED):
+            if (data := take(self._socket)) is None:
+                return None
             if (envelope := self._open(data)) is not None:
                 self._count_gap(envelope.seq)
                 self.received += 1
