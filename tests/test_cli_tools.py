@@ -366,7 +366,7 @@ def test_pub_commands_an_actuator_and_prints_the_acknowledgement(tmp_path):
         (("own", "LockComand/1", "{}"), "no message type `LockComand/1`; did you mean `LockCommand/1`?"),
         (("own", "tests.nodes_of_tests:Cuont", "{}"), "`tests.nodes_of_tests` has no message type `Cuont`"),
         (("own", "tests.nodes_of_tests:Count", "{}"), "Count/1 needs `n`"),
-        (("a/../b", "Tick/1", "{}"), "'a/..' cannot name a graph"),
+        (("a/../b", "Faces/1", "{}"), "'a/..' cannot name a graph"),
     ],
 )
 def test_pub_refuses_in_a_sentence(tmp_path, arguments, said):

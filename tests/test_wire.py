@@ -5,7 +5,7 @@ from contextlib import suppress
 import msgpack
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zuluko.bus.wire import LARGEST, LARGEST_ARRAYS, LONGEST_CAUSE, Decoder, Encoder, Hop, WireError
@@ -99,6 +99,7 @@ def test_random_bytes_are_refused_and_nothing_else_happens(data):
         Decoder(Frame)(data)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_damaged_messages_are_read_or_refused(data):
     good = encoded(Decision(rule="r", outcome="held", clauses=(Clause(text="a", verdict="true"),)))

@@ -42,9 +42,8 @@ def fork(name: str, body: Callable[[], int], *, keep: Iterable[int], output: int
     status = 1
     try:
         signal.set_wakeup_fd(-1)
-        for number in _SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in _SIGNALS:  # ignoring SIGTERM, even for a moment, would drop one that waits
+            signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.SIG_IGN)
         runner.become(name, parent)
         if output is not None:
             null = os.open(os.devnull, os.O_RDONLY)
