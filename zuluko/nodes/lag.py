@@ -12,6 +12,7 @@ log = logging.getLogger("zuluko.camera")
 LIMIT = 0.3  # seconds: what is further behind, or may be, is dropped
 CATCH_UP = 1.5  # seconds for which a stream may be too far behind before it is opened anew
 DRIFT = 2e-4  # seconds a second by which the camera's clock may differ from ours; quartz: 1e-4 at most
+SAME_CLOCK = 60.0  # s: a greater difference is another clock, and no lag
 UNSETTLED = 4.0  # seconds after which a stream that has not found the pace of time never will
 SETTLED = 0.5  # seconds of pictures that tell a stream's pace
 
@@ -50,7 +51,9 @@ class Timed:
     where the times in the stream run faster than time does, so that they tell nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, before: "Timed | None" = None) -> None:
+        # Of the last connection that had pictures, where the times are the camera's wall clock.
+        self._before = before._before if before and before._began is None else before
         self._recent: deque[tuple[float, float]] = deque()
         self._least = self._lag = self._taken = self._last = 0.0
         self._began: float | None = None
@@ -64,7 +67,8 @@ class Timed:
         """
         behind = arrival - taken
         if self._began is None:
-            self._began, self._least = arrival, behind
+            self._began, self._least = arrival, min(behind, self._known(arrival, taken, behind))
+            self._before = None
         elif taken <= self._taken:  # the camera's clock was put back; what was late is so still
             self._least = behind - self._lag
             self._recent.clear()
@@ -74,6 +78,15 @@ class Timed:
         if not self._settled:
             self._settle(arrival, taken, arrival - self._began)
         return self._lag if self._settled else None
+
+    def _known(self, arrival: float, taken: float, behind: float) -> float:
+        """The least difference of the last connection, if the camera's clock has gone on since: a link that
+        is jammed when it is opened anew is then seen to be."""
+        before = self._before
+        if before is None or before._began is None or taken <= before._taken:
+            return behind
+        least = before._least + DRIFT * (arrival - before._last)
+        return least if behind - least < SAME_CLOCK else behind
 
     def _settle(self, arrival: float, taken: float, waited: float) -> None:
         self._recent.append((arrival, taken))
@@ -104,6 +117,7 @@ class Rhythm:
 
     def __init__(self) -> None:
         self.period: float | None = None
+        self.timed: Timed | None = None  # of the last connection
         self._run: list[float] = []
         self.opened(0.0)
 

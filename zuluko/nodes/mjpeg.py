@@ -59,7 +59,8 @@ class Mjpeg:
             self._response.close()
             raise NotMjpegError
         self._connection = socket.socket(fileno=os.dup(self._response.fileno()))
-        self._stall, self._rhythm, self._timed, self._lag = stall, rhythm, Timed(), Lag(name)
+        self._stall, self._rhythm, self._lag = stall, rhythm, Lag(name)
+        self._timed = rhythm.timed = Timed(rhythm.timed)
         rhythm.opened(self._asked)
         self._news = threading.Condition()
         self._newest: tuple[float, float | None, bytes] | None = None
