@@ -53,7 +53,7 @@ class Timed:
 
     def __init__(self, before: "Timed | None" = None) -> None:
         # Of the last connection that had pictures, where the times are the camera's wall clock.
-        self._before = before._before if before and before._began is None else before
+        self._before: Timed | None = before._before if before and before._began is None else before
         self._recent: deque[tuple[float, float]] = deque()
         self._least = self._lag = self._taken = self._last = 0.0
         self._began: float | None = None
