@@ -477,5 +477,5 @@ def test_the_tools_pages_commands_print_what_it_shows(tmp_path):
         until(lambda: (s := status.read("porch")) and all(node.state == "ready" for node in s.nodes))
         zuluko("echo", "lock", "-n", "3")  # of two a second apart a rate can be told
         for command, shown in commands("docs/tools.md"):
-            # A figure may still be missing in the graph's first seconds.
-            until(lambda: re.fullmatch(pattern(shown), run(command, tmp_path)), what=command)
+            printed = run(command, tmp_path)
+            assert re.fullmatch(pattern(shown), printed), printed

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zuluko.launch.status import Status
 
 Graph = Annotated[str, typer.Argument(help="a running graph; not needed where one runs", metavar="[GRAPH]")]
-Once = Annotated[bool, typer.Option("--once", help="look for a second, print one table, and end")]
+Once = Annotated[bool, typer.Option("--once", help="look for two seconds, print one table, and end")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object a line, each second")]
 
 REFRESH = 1.0  # s
@@ -77,6 +77,8 @@ def _print(graph: str, as_json: bool, once: bool) -> None:
     watch = Watch(graph)
     with ExitStack() as stack:
         stack.callback(watch.close)
+        if once:
+            watch.look()  # two looks, so that a topic with one message a second shows its rate
         while watch.look():
             told = watch.told()
             print(json.dumps(told) if as_json else plain(told), flush=True)
