@@ -33,7 +33,7 @@ nodes:
     assert count.options == {"hz": 5.0, "limit": 3}
     assert [topic.name for topic in double.outputs] == ["double.count", "double.status"]
     assert [topic.name for wire in show.wires for topic in wire.topics] == ["double.count", "double.status"]
-    assert (count.restart, show.restart) == (True, False)
+    assert (count.restart.on, show.restart.on) == (True, False)
     assert (count.is_source, double.is_source) == (True, False)
     assert loaded.driven_by("count") == {"double"}
 
@@ -188,7 +188,7 @@ def test_what_people_write_for_a_type(tmp_path):
         "camera: {run: zuluko.nodes.camera, source: 0}, other: {run: zuluko.nodes.camera, source: a$$b}}"
     )
     loaded = graph(tmp_path, text, on="false")
-    assert not loaded.entries["count"].restart
+    assert not loaded.entries["count"].restart.on
     assert loaded.entries["camera"].options["source"] == "0"
     assert loaded.entries["other"].options["source"] == "a$b"
 

@@ -116,7 +116,7 @@ class Child:
 
     @property
     def restarts(self) -> bool:
-        return all(entry.restart for entry in self.entries)
+        return all(entry.restart.on for entry in self.entries)
 
     @property
     def members(self) -> list[Member]:

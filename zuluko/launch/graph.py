@@ -39,9 +39,33 @@ class Wire:
         return asked and bool(self.topics)
 
 
+@dataclass(frozen=True)
+class Restart:
+    """Whether a node that died starts again, and how often ``within`` so many seconds before it fails."""
+
+    on: bool = True
+    most: int = 10
+    within: float = 60.0
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How much a process may use; one that uses more is told of, and with ``restart`` started anew."""
+
+    most: float
+    restart: bool = False
+
+
 @dataclass
 class Entry:
-    """One node of the graph: the function, its signature, what its inputs hear, and its configuration."""
+    """One node of the graph: the function, its signature, what its inputs hear, and its configuration.
+
+    ``must``      the graph stops when this node fails for good, and is ready only when it is
+    ``cores``     the processor cores that it may run on; none: all
+    ``priority``  1 to 99: it runs before all ordinary processes (SCHED_FIFO)
+    ``memory``    of its process, in bytes (PSS); ``cpu``: in cores
+    ``budget``    s from the evidence to what it publishes; later messages are counted and told
+    """
 
     name: str
     run: str
@@ -49,8 +73,16 @@ class Entry:
     signature: Signature
     wires: tuple[Wire, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
-    restart: bool = True
+    restart: Restart = Restart()
     group: str = ""  # the process that it shares with others, a thread each
+    must: bool = True
+    env: dict[str, str] = field(default_factory=dict)
+    nice: int = 0
+    cores: tuple[int, ...] = ()
+    priority: int = 0
+    memory: Limit | None = None
+    cpu: Limit | None = None
+    budget: float | None = None
 
     @property
     def process(self) -> str:

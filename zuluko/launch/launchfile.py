@@ -15,7 +15,7 @@ from zuluko.bus.topics import TopicError, check_name, run_dir, socket_path
 from zuluko.document import Document, DocumentError, Problem, nearest
 from zuluko.launch import functions, options, rule_entry, signature, stock
 from zuluko.launch.connections import Connections, expected
-from zuluko.launch.graph import Entry, Graph, Param
+from zuluko.launch.graph import Entry, Graph, Param, Restart
 
 TOP_KEYS = ("params", "nodes")
 ENTRY_KEYS = ("run", "in", "restart", "group")
@@ -196,7 +196,7 @@ class _Reader:
             if rule_entry.is_rules(entry.run) and key not in ENTRY_KEYS:
                 continue  # a parameter of the rules, checked with them
             if key == "restart":
-                entry.restart = self._flag(value, (*place, key))
+                entry.restart = Restart(on=self._flag(value, (*place, key)))
             elif key == "group":
                 entry.group = self._group(entry, value, (*place, key))
             elif key in ENTRY_KEYS or value is options.MISSING:
