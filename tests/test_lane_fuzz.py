@@ -296,7 +296,7 @@ def test_a_publisher_among_readers_that_lie_goes_on(lies, size):
     reader = Reader(os.getpid(), publisher._lane.fd, publisher._lane.id)
     for scribbles in lies:
         for place, word in scribbles:
-            reader._words[place] = word
+            reader.words[place] = word
         publisher.send(Frame(image=np.zeros((size // 3, 1, 3), "u1")))
     assert publisher.subscribers >= 0
     assert publisher.seq == len(lies)

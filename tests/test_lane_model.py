@@ -628,7 +628,7 @@ class WatchedReader(Reader):
 
     def _map(self, identity: int) -> None:
         super()._map(identity)
-        self._words: Any = Watched(self._words, self.log)
+        self.words: Any = Watched(self.words, self.log)
         self._ring: Any = Watched(self._ring, self.log, "half")
 
 

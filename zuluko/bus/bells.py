@@ -29,7 +29,15 @@ class Bells:
 
     def ring(self, now: int) -> None:
         """Rings all, and once in a while looks who has died; ``now`` is graph time in ns."""
-        self._look()
+        self._pull()
+        if self._look():
+            self._pull()
+        if self._words and now >= self._next_round:
+            self._next_round = now + ROUND
+            for cell in list(self._words):
+                self._bury(cell)
+
+    def _pull(self) -> None:
         for cell, rope in list(self._ropes.items()):
             try:
                 os.write(rope, b"!")
@@ -37,16 +45,14 @@ class Bells:
                 pass  # it has been rung often enough
             except OSError:
                 self._bury(cell)
-        if self._words and now >= self._next_round:
-            self._next_round = now + ROUND
-            for cell in list(self._words):
-                self._bury(cell)
 
-    def _look(self) -> None:
+    def _look(self) -> bool:
+        """Whether readers have come or gone."""
         words = self._writer.bells()
         for cell, word in enumerate(words or ()):
             if word != self._words.get(cell, 0):
                 self._hang(cell, word)
+        return words is not None
 
     def _hang(self, cell: int, word: int) -> None:
         """Takes up the bell of a cell's new reader, in place of the old one's."""

@@ -4,6 +4,7 @@ import fcntl
 import mmap
 import os
 import struct
+import weakref
 from math import prod
 from typing import Any
 
@@ -13,17 +14,18 @@ from zuluko.bus import lane
 from zuluko.bus.wire import WireError
 
 
-class Lease:
-    """Keeps one slot from being written while an array lies on it; numpy holds it as the array's base."""
+class Lease(weakref.ref[np.ndarray[Any, Any]]):
+    """Keeps one slot from being written while a view lies on it, or a view of that view: numpy keeps the
+    first one as the base of the others."""
 
-    __slots__ = ("__array_interface__", "_cell", "_word")
+    __slots__ = ("reader", "word")
 
-    def __init__(self, cell: "Reader", word: int, interface: dict[str, Any]) -> None:
-        self._cell, self._word = cell, word
-        self.__array_interface__ = interface
+    reader: "Reader"
+    word: int
 
-    def __del__(self) -> None:
-        self._cell.give_back(self._word)
+
+def _end(lease: Lease) -> None:
+    lease.reader.give_back(lease.word)
 
 
 class Reader:
@@ -48,8 +50,10 @@ class Reader:
                 os.close(self.fd)
             kind = lane.GoneError if isinstance(error, FileNotFoundError) else lane.LaneError
             raise kind(f"no express lane: {error}") from None
+        self._first = lane.LEASE_WORDS + self._cell * lane.LEASES
         self._free = list(range(lane.LEASES))
-        self._words[lane.BELLS + self._cell] = bell
+        self._leases: list[Lease | None] = [None] * lane.LEASES
+        self.words[lane.BELLS + self._cell] = bell
 
     def _map(self, identity: int) -> None:
         """Maps what was opened if it is ours, sealed, and as large as its header says."""
@@ -73,40 +77,39 @@ class Reader:
             raise lane.LaneError("the lane's sizes do not fit")
         self._memory = mmap.mmap(self.fd, frames)
         self._pictures = mmap.mmap(self.fd, slots * slot, prot=mmap.PROT_READ, offset=frames)
-        self._words = memoryview(self._memory).cast("Q")
+        self.words = memoryview(self._memory).cast("Q")
         self._ring = memoryview(self._memory)[start : start + ring]
-        self._address = int(np.frombuffer(self._pictures, np.uint8, 1).__array_interface__["data"][0])
         self._slot, self._slots, self._ring_size, self._length = slot, slots, ring, length
 
     def _claim(self) -> int:
         for cell in range(lane.CELLS):
             if lane.lock(self.fd, cell, fcntl.F_WRLCK):
                 for word in range(lane.LEASES):
-                    self._words[lane.LEASE_WORDS + cell * lane.LEASES + word] = 0
+                    self.words[lane.LEASE_WORDS + cell * lane.LEASES + word] = 0
                 return cell
         raise lane.LaneError(f"the topic has {lane.CELLS} subscribers already")
 
     @property
     def head(self) -> int:
-        return self._words[lane.HEAD]
+        return self.words[lane.HEAD]
 
     @property
     def closed(self) -> bool:
-        return bool(self._words[lane.CLOSED])
+        return bool(self.words[lane.CLOSED])
 
     def read(self, number: int) -> bytes | None:
         """A copy of the message with that number, below ``head``; None when it has been overtaken."""
-        start = self._words[lane.INDEX + number % self._length]
+        start = self.words[lane.INDEX + number % self._length]
         place = start % self._ring_size
         if place + 16 > self._ring_size:
             return None
         seq, size = lane.ENTRY.unpack_from(self._ring, place)
         if size > self._ring_size - place - 16:
             return None
-        data = bytes(self._ring[place + 16 : place + 16 + size])
-        if seq != number or self._words[lane.RESERVED] - start > self._ring_size:
+        data = self._ring[place + 16 : place + 16 + size].tobytes()
+        if seq != number or self.words[lane.RESERVED] - start > self._ring_size:
             return None
-        if self._words[lane.HEAD] - number >= self._length:  # its index may be another message's by now
+        if self.words[lane.HEAD] - number >= self._length:  # its index may be another message's by now
             return None
         return data
 
@@ -122,25 +125,26 @@ class Reader:
         if not 0 <= slot < self._slots or size > self._slot:
             raise WireError("malformed", f"slot {slot} of {self._slots} cannot hold {shape}")
         word = self._free.pop()
-        self._words[self._lease(word)] = slot + 1
-        if self._words[lane.GENERATIONS + slot] != generation or generation % 2:
+        self.words[self._first + word] = slot + 1
+        if self.words[lane.GENERATIONS + slot] != generation or generation % 2:
             self.give_back(word)
             raise WireError("overtaken", "the slot holds another frame by now")
-        data = (self._address + slot * self._slot, True)
-        view = np.asarray(
-            Lease(self, word, {"version": 3, "typestr": dtype.str, "shape": shape, "data": data})
-        )
+        try:
+            view: np.ndarray[Any, Any] = np.ndarray(shape, dtype, self._pictures, slot * self._slot)
+        except ValueError as error:  # lengths that only numpy finds too large
+            self.give_back(word)
+            raise WireError("malformed", str(error)) from None
+        lease = self._leases[word] = Lease(view, _end)
+        lease.reader, lease.word = self, word
         if self._free:
             return view
         copy = view.copy()  # the last word is for passing: somebody holds all the others
         copy.flags.writeable = False
         return copy
 
-    def _lease(self, word: int) -> int:
-        return lane.LEASE_WORDS + self._cell * lane.LEASES + word
-
     def give_back(self, word: int) -> None:
-        self._words[self._lease(word)] = 0
+        self.words[self._first + word] = 0
+        self._leases[word] = None
         self._free.append(word)
         if self._closing:
             self._leave()
@@ -149,12 +153,12 @@ class Reader:
         """Leaves the cell, once the last view is gone."""
         if not self._closing:
             self._closing = True
-            self._words[lane.BELLS + self._cell] = lane.NO_BELL
+            self.words[lane.BELLS + self._cell] = lane.NO_BELL
             self._leave()
 
     def _leave(self) -> None:
         if len(self._free) == lane.LEASES and self.fd >= 0:
-            self._words[lane.BELLS + self._cell] = 0
+            self.words[lane.BELLS + self._cell] = 0
             lane.lock(self.fd, self._cell, fcntl.F_UNLCK)  # closing would not do: the mapping holds the file
             os.close(self.fd)
             self.fd = -1

@@ -11,6 +11,10 @@ import numpy as np
 from zuluko.bus import lane, membarrier
 from zuluko.bus.wire import WireError
 
+_NO_LEASES = bytes(8 * lane.CELLS * lane.LEASES)
+_BELLS = slice(8 * lane.BELLS, 8 * (lane.BELLS + lane.CELLS))  # bytes
+_LEASES = slice(lane.LEASE_WORDS, lane.LEASE_WORDS + lane.CELLS * lane.LEASES)  # words
+
 
 class Hold:
     """Keeps a slot for the array that the node fills; numpy holds it as the array's base."""
@@ -46,8 +50,10 @@ class Writer:
         self.head = 0
         self._position = 0
         self._generations = [0] * slots  # what we wrote; a reader that lies may have written there, too
-        self._order: list[int] = []  # slots that have been used, the longest unused first
-        self._held: set[int] = set()  # slots that the node fills, or keeps
+        self._free: list[
+            int
+        ] = []  # slots that have been used and are ours to use again, the longest unused first
+        self._fresh = list(range(slots))  # and those that have never been used
         self._bells = bytes(8 * lane.CELLS)
         for place, word in enumerate(
             (lane.MAGIC, lane.VERSION, self.id, self._slot, slots, lane.RING, lane.INDEX_LENGTH, lane.CELLS)
@@ -61,7 +67,7 @@ class Writer:
 
     def bells(self) -> list[int] | None:
         """The readers' bells by cell, when they have changed since the last call; else None."""
-        now = bytes(self._bytes[8 * lane.BELLS : 8 * (lane.BELLS + lane.CELLS)])
+        now = self._bytes[_BELLS].tobytes()
         if now == self._bells:
             return None
         self._bells = now
@@ -94,15 +100,12 @@ class Writer:
         """
         if size > self._slot:
             raise WireError("too large", f"an array of {size} bytes, a slot holds {self._slot}")
-        used = [slot for slot in self._order if slot not in self._held]
-        fresh = [slot for slot in range(self._slots) if slot not in self._order and slot not in self._held]
-        few = len(self._order) < min(lane.KEPT, self._slots)
-        for slot in [*fresh[:1], *used] if few else [*used, *fresh]:
-            if self._close(slot):
-                if slot in self._order:
-                    self._order.remove(slot)
-                self._held.add(slot)
-                return slot
+        few = self._slots - len(self._fresh) < lane.KEPT
+        for slots in (self._fresh, self._free) if few else (self._free, self._fresh):
+            for slot in slots:
+                if self._close(slot):
+                    slots.remove(slot)
+                    return slot
         return None
 
     def _close(self, slot: int) -> bool:
@@ -123,9 +126,8 @@ class Writer:
         self._generations[slot] = self._words[lane.GENERATIONS + slot] = generation
 
     def _leased(self, slot: int) -> bool:
-        return (
-            slot + 1 in self._words[lane.LEASE_WORDS : lane.LEASE_WORDS + lane.CELLS * lane.LEASES].tolist()
-        )
+        leases = self._words[_LEASES]
+        return leases.tobytes() != _NO_LEASES and slot + 1 in leases.tolist()
 
     def room(self, slot: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
         """A taken slot's memory as an array, to be filled."""
@@ -160,14 +162,14 @@ class Writer:
         if not membarrier.ORDERED:
             membarrier.barrier()
         self._mark(slot, before + 1)
-        self._order.append(slot)
         return before + 1
 
     def let_go(self, slot: int) -> None:
         """The node does not hold the slot any longer: it may be used again."""
-        self._held.discard(slot)
-        if slot not in self._order:
-            self._order.insert(0, slot)
+        if self._generations[slot] & 1:  # nothing was published in it
+            self._free.insert(0, slot)
+        else:
+            self._free.append(slot)
 
     def reclaim(self, cell: int) -> bool:
         """Clears the cell of a reader that has died; false while it lives."""

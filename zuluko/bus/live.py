@@ -87,16 +87,14 @@ class LiveStream(Stream[M]):
         poller.watch(waker.fd)
 
     def next(self, timeout: float | None = None) -> M | None:
-        self._on_wait()
         until = None if timeout is None else clock.now() + round(timeout * 1e9)
         while not self._waker.stopped:
-            if (envelope := self._oldest()) is not None:
+            self._on_wait()
+            if (envelope := self._oldest()) is not None or (envelope := self._after_wait(until)) is not None:
                 return envelope
-            self.now = clock.now()
             if until is not None and self.now >= until:
                 self.cause = ()
                 return None
-            self._wait(until)
         self.ended = True
         self.now, self.cause = clock.now(), ()
         return None
@@ -117,11 +115,18 @@ class LiveStream(Stream[M]):
         self.now = clock.now()
         return envelope.body
 
+    def _after_wait(self, until: int | None) -> M | None:
+        """What has come when something wakes it, with nothing between that and the message."""
+        self.now = clock.now()
+        if until is not None and self.now >= until:
+            return None
+        self._wait(until)
+        return None if self._waker.stopped else self._oldest()
+
     def _wait(self, until: int | None) -> None:
         moments = [timer.due for timer in self._timers] + ([] if until is None else [until])
         left = min(((moment - clock.now()) / 1e9 for moment in moments), default=BEAT)
         self._poller.wait(min(BEAT, max(0.0, left)))
-        self._on_wait()
 
 
 class LiveSynced(Synced[Any, Any]):

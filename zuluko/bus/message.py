@@ -101,6 +101,14 @@ def arrays(kind: type[Message]) -> dict[str, _Field]:
     return found
 
 
+def only_array(kind: Any) -> Array | None:
+    """What the one array of a message type must be; None for a type with none or several, and for any other
+    than a message type."""
+    if not (isinstance(kind, type) and issubclass(kind, Message)) or len(found := arrays(kind)) != 1:
+        return None
+    return next(iter(found.values())).array
+
+
 def _choices(hint: Any) -> tuple[Any, ...]:
     """The members of a union, or the one type."""
     return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)

@@ -29,6 +29,7 @@ class Poller:
     def __init__(self, graph: str) -> None:
         self.bell = int.from_bytes(os.urandom(7), "little") + 1
         self.news = 0
+        self._rung = False
         self._path = bell_path(graph, self.bell)
         os.mkfifo(self._path, 0o600)
         self._pipe = os.open(self._path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -36,7 +37,7 @@ class Poller:
         _libc.inotify_add_watch(self._inotify, os.fsencode(self._path.parent), _IN_CREATE | _IN_MOVED_TO)
         self._epoll = select.epoll()
         self._wakes: dict[int, Callable[[], None] | None] = {}
-        self.watch(self._pipe, self._answer)
+        self.watch(self._pipe, self._hear)
         if self._inotify >= 0:
             self.watch(self._inotify, self.look)
 
@@ -47,7 +48,11 @@ class Poller:
                 os.read(self._inotify, 4096)
                 self.news += 1
 
+    def _hear(self) -> None:
+        self._rung = True
+
     def _answer(self) -> None:
+        self._rung = False
         try:  # noqa: SIM105 (a context manager costs as much as the read)
             os.read(self._pipe, 4096)
         except BlockingIOError:
@@ -69,7 +74,14 @@ class Poller:
                 self._epoll.unregister(fd)
 
     def wait(self, timeout: float | None = None) -> None:
-        """Waits until something is readable, or for ``timeout`` seconds."""
+        """Waits until something is readable, or for ``timeout`` seconds.
+
+        The bell is answered when whoever waits comes back: first what it rang for is taken. It returns at
+        once then, for the bell may have rung again in between.
+        """
+        if self._rung:
+            self._answer()
+            return
         for fd, _ in self._epoll.poll(timeout):
             wake = self._wakes.get(fd)
             if wake:

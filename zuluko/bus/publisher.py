@@ -13,11 +13,22 @@ from zuluko.bus import clock, local, membarrier
 from zuluko.bus.bells import Bells
 from zuluko.bus.lane import MOST_SLOTS
 from zuluko.bus.lane_writer import Writer
-from zuluko.bus.message import Message, MessageError, check_arrays
+from zuluko.bus.message import Message, MessageError, arrays, check_arrays
 from zuluko.bus.nng import pynng
 from zuluko.bus.streams import QUEUE
 from zuluko.bus.topics import Lane, address, announce, announcement_file, graph_dir, socket_path
-from zuluko.bus.wire import INLINE, VERSION, Blob, Encoder, Envelope, Hop, WireError, inline, largest
+from zuluko.bus.wire import (
+    INLINE,
+    LONGEST_CAUSE,
+    VERSION,
+    Blob,
+    Encoder,
+    Envelope,
+    Hop,
+    WireError,
+    inline,
+    largest,
+)
 
 PROOF = 64  # every so many messages one is read back
 
@@ -64,8 +75,9 @@ class Publisher:
         self._largest = largest(kind)
         self._lane = Writer(topic, **_sizes()) if membarrier.available() else None
         self._bells = Bells(graph, self._lane) if self._lane else None
-        self._encode = Encoder(self._handle if self._lane else inline)
-        self._encode_inline = Encoder(inline)
+        self._has_arrays = bool(arrays(kind))
+        self._encode = Encoder(self._handle if self._lane else inline).envelope
+        self._encode_inline = Encoder(inline).envelope
         self._bare = msgspec.msgpack.Encoder(enc_hook=lambda _: 0).encode
         self._proof = msgspec.msgpack.Decoder(kind, dec_hook=lambda *_: np.empty(0)).decode
         self._by_handle = False
@@ -88,8 +100,9 @@ class Publisher:
 
     def send(self, message: Message, cause: tuple[Hop, ...] = ()) -> Envelope[Message]:
         """Publishes; raises MessageError for an array that is not what its type says."""
-        check_arrays(message)
-        envelope = Envelope(VERSION, self.seq, clock.now(), cause, message)
+        if self._has_arrays:
+            check_arrays(message)
+        envelope = Envelope(VERSION, self.seq, clock.now(), cause[-LONGEST_CAUSE:], message)
         self._by_handle = False
         data = b""
         if self.seq % PROOF == 0:
@@ -98,7 +111,7 @@ class Publisher:
             data = self._send_lane(envelope)
         if len(self._socket.pipes):
             if self._by_handle or not data:
-                data = self._encode_inline(message, seq=self.seq, sent=envelope.sent, cause=cause)
+                data = self._encode_inline(envelope)
             self._check(len(data))
             self._socket.send(data)
         local.hand_over(self._graph, self.topic, envelope)
@@ -117,7 +130,7 @@ class Publisher:
         assert self._lane
         assert self._bells
         try:
-            data = self._encode(envelope.body, seq=envelope.seq, sent=envelope.sent, cause=envelope.cause)
+            data = self._encode(envelope)
             self._check(len(data))
             self._lane.put(data if len(data) <= self._lane.largest else self._blob(data))
         except NoSlotError:

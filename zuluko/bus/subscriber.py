@@ -14,13 +14,13 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from zuluko.bus import membarrier
-from zuluko.bus.lane import INDEX_LENGTH, NO_BELL, GoneError, LaneError
+from zuluko.bus.lane import HEAD, INDEX_LENGTH, NO_BELL, GoneError, LaneError
 from zuluko.bus.lane_reader import Reader
 from zuluko.bus.nng import pynng, take
 from zuluko.bus.poller import Poller
 from zuluko.bus.streams import QUEUE
 from zuluko.bus.topics import Announcement, address, announcement, socket_path
-from zuluko.bus.wire import BLOB, Blob, Decoder, Envelope, WireError, from_inline, handle, largest, sent
+from zuluko.bus.wire import BLOB, Blob, Decoder, Envelope, Handles, WireError, from_inline, largest, sent
 
 MOST_REFUSED = 1000  # messages in a row, before others have their turn
 
@@ -55,6 +55,7 @@ class Subscriber(Generic[M]):
         self._own_poller = poller is None
         self._largest = largest(kind)
         self._decode = Decoder(kind, self._array)
+        self._handle = Handles()
         self._created = time.monotonic_ns()
         self._since = 0  # graph time of the publisher, from which its messages are for this subscriber
         self._reader: Reader | None = None
@@ -90,9 +91,10 @@ class Subscriber(Generic[M]):
         return envelope
 
     def _from_lane(self, reader: Reader) -> Envelope[M] | None:
-        end = reader.head  # a publisher that only drops is not followed for ever
+        words = reader.words
+        end = words[HEAD]  # a publisher that only drops is not followed for ever
         while reader.next < end:
-            if (late := reader.head - reader.next - self._keep) > 0:
+            if (late := words[HEAD] - reader.next - self._keep) > 0:
                 reader.next += late
                 self._count_late(late)
             data = reader.read(reader.next)
@@ -145,7 +147,7 @@ class Subscriber(Generic[M]):
     def _array(self, form: dict[str, Any]) -> np.ndarray[Any, Any]:
         if "data" in form or self._reader is None:
             return from_inline(form)
-        return self._reader.view(*handle(form))
+        return self._reader.view(*self._handle(form))
 
     def _look_for_publisher(self) -> None:
         """Leaves a publisher that has gone, and joins the one of which there is news.

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar, get_args
 import msgspec
 import numpy as np
 
-from zuluko.bus.message import Message, arrays, check_arrays, tag
+from zuluko.bus.message import Message, arrays, check_arrays, only_array, tag
 
 VERSION = 1
 LARGEST = 1 << 20  # bytes of one message, without its arrays
@@ -142,24 +142,37 @@ def from_inline(form: dict[str, Any]) -> np.ndarray[Any, Any]:
     return np.frombuffer(data, dtype).reshape(shape)
 
 
-def handle(form: dict[str, Any]) -> tuple[int, int, np.dtype[Any], tuple[int, ...]]:
-    """The slot, generation, dtype and shape of an array that lies in the lane."""
-    slot, generation = form.get("slot"), form.get("generation")
-    if not (
-        type(slot) is int and type(generation) is int and 0 <= slot < 1 << 32 and 0 <= generation < 1 << 64
-    ):
-        raise WireError("malformed", "an array without data needs slot and generation")
-    return slot, generation, plain_dtype(form.get("dtype")), plain_shape(form.get("shape"))
+class Handles:
+    """Reads the handles of one topic's arrays: slot, generation, dtype and shape of what lies in the lane."""
+
+    def __init__(self) -> None:
+        self._seen: tuple[object, object] = (None, None)  # as it stood in the last one: frames are all alike
+        self._form: tuple[np.dtype[Any], tuple[int, ...]] = (np.dtype("u1"), ())
+
+    def __call__(self, form: dict[str, Any]) -> tuple[int, int, np.dtype[Any], tuple[int, ...]]:
+        slot, generation = form.get("slot"), form.get("generation")
+        if not (
+            type(slot) is int
+            and type(generation) is int
+            and 0 <= slot < 1 << 32
+            and 0 <= generation < 1 << 64
+        ):
+            raise WireError("malformed", "an array without data needs slot and generation")
+        seen = (form.get("dtype"), form.get("shape"))
+        if seen != self._seen:
+            self._form = plain_dtype(seen[0]), plain_shape(seen[1])
+            self._seen = seen
+        return slot, generation, *self._form
 
 
 class Encoder:
     """Encodes one topic's messages; ``array`` says how an array is written (inline unless told)."""
 
     def __init__(self, array: Callable[[Any], Any] = inline) -> None:
-        self._encode = msgspec.msgpack.Encoder(enc_hook=array).encode
+        self.envelope = msgspec.msgpack.Encoder(enc_hook=array).encode
 
     def __call__(self, message: Message, *, seq: int, sent: int, cause: tuple[Hop, ...] = ()) -> bytes:
-        return self._encode(Envelope(VERSION, seq, sent, cause[-LONGEST_CAUSE:], message))
+        return self.envelope(Envelope(VERSION, seq, sent, cause[-LONGEST_CAUSE:], message))
 
 
 class Decoder(Generic[T]):
@@ -172,6 +185,7 @@ class Decoder(Generic[T]):
         self._kind = kind
         self._largest = largest(kind)
         self._array = array
+        self._only = only_array(kind)
         self._decode = msgspec.msgpack.Decoder(Envelope[kind], dec_hook=self._hook).decode  # type: ignore[valid-type]
 
     def __call__(self, data: bytes) -> Envelope[T]:
@@ -181,7 +195,7 @@ class Decoder(Generic[T]):
             envelope: Envelope[T] = self._decode(data)
             if envelope.version != VERSION:
                 raise WireError("version", f"{envelope.version}, this is version {VERSION}")
-            if isinstance(envelope.body, Message):
+            if self._only is None and isinstance(envelope.body, Message):
                 check_arrays(envelope.body)
         except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError) as error:
             raise self._refusal(data, error) from None
@@ -190,7 +204,10 @@ class Decoder(Generic[T]):
     def _hook(self, _type: type, form: Any) -> Any:
         if not isinstance(form, dict):
             raise WireError("malformed", "an array must be a map")
-        return self._array(form)
+        array = self._array(form)
+        if self._only and not self._only.fits(array):
+            raise WireError("malformed", f"a {array.dtype} array {array.shape} must be a {self._only}")
+        return array
 
     def _refusal(self, data: bytes, error: Exception) -> WireError:
         """Why it was not taken, with its number if it has one."""
