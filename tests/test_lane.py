@@ -300,12 +300,15 @@ def test_a_lane_cannot_shrink_under_its_readers(writer):
         (0, 1, (4, 4)),
         (0, 1000, (4, 4)),
         (0, 2, (SLOT + 1,)),
+        (0, 2, (0, 1 << 31, 1 << 31, 1 << 31)),  # no bytes, and yet more than numpy counts
     ],
 )
 def test_a_slot_that_is_not_there_is_refused(writer, read, slot, generation, shape):
     publish(writer, 1)
+    reader = read()
     with pytest.raises(WireError):
-        read().view(slot, generation, U1, shape)
+        reader.view(slot, generation, U1, shape)
+    assert len(reader._free) == lane.LEASES
 
 
 def test_a_ring_full_of_nonsense_is_read_as_overtaken(writer, read):

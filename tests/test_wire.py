@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zuluko.bus.wire import LARGEST, LARGEST_ARRAYS, LONGEST_CAUSE, Decoder, Encoder, Hop, WireError
+from zuluko.bus.wire import LARGEST, LARGEST_ARRAYS, LONGEST_CAUSE, Decoder, Encoder, Handles, Hop, WireError
 from zuluko.messages import Clause, Decision, Face, Faces, Frame, LockState
 
 FACE = Face(box=(1, 2, 3, 4), landmarks=((0, 1),) * 5, score=0.9, name="ana")
@@ -108,3 +108,25 @@ def test_damaged_messages_are_read_or_refused(data):
         damaged[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
     with suppress(WireError):
         assert isinstance(Decoder(Decision)(bytes(damaged)).body, Decision)
+
+
+def test_a_handle_is_judged_anew_when_it_changes():
+    read = Handles()
+    good = {"slot": 1, "generation": 2, "dtype": "|u1", "shape": [1, 2, 3]}
+    for form in (good, good | {"slot": 2}):
+        assert read(form) == (form["slot"], 2, np.dtype("u1"), (1, 2, 3))
+    assert read(good | {"dtype": "<f4"})[2] == np.dtype("<f4")
+    assert read(good | {"shape": [6]})[3] == (6,)
+    for wrong in ({"dtype": "O"}, {"shape": [-1]}, {"shape": None}, {"slot": True}, {"generation": -1}):
+        with pytest.raises(WireError):
+            read(good | wrong)
+    assert read(good) == (1, 2, np.dtype("u1"), (1, 2, 3))
+
+
+def test_an_array_of_another_form_is_refused_after_a_good_one():
+    decode = Decoder(Frame)
+    assert decode(frame()).body.image.shape == (1, 1, 3)
+    for wrong in ({"shape": [3, 1, 1]}, {"dtype": "|i1"}, {"shape": [1, 3]}):
+        with pytest.raises(WireError, match="must be a uint8 array of any x any x 3"):
+            decode(frame(**wrong))
+    assert decode(frame()).body.image.shape == (1, 1, 3)
