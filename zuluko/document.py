@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -43,6 +43,15 @@ class Problem:
             if self.line
             else f"{self.file}: {self.what}"
         )
+
+
+class Fault(NamedTuple):
+    """What a node's own check finds wrong with its configuration: the key, a sentence, and whether it may
+    mend itself while the graph runs, as a camera does that is plugged in later."""
+
+    key: str
+    what: str
+    passing: bool = False
 
 
 class DocumentError(Exception):
@@ -212,12 +221,12 @@ def _value(node: yaml.Node, path: tuple[Step, ...], document: Document) -> Any:
             items.append((yield from _value(item, (*path, index), document)))
         return items
     try:
-        return _scalar(node.value) if isinstance(node, yaml.ScalarNode) and node.style is None else node.value
+        return scalar(node.value) if isinstance(node, yaml.ScalarNode) and node.style is None else node.value
     except ValueError as error:
         yield Problem(document.file, *_start(node), str(error))
 
 
-def _scalar(text: str) -> Any:
+def scalar(text: str) -> Any:
     """What an unquoted word stands for; raises ValueError for a number that fits no machine word."""
     if text in _WORDS:
         return _WORDS[text]

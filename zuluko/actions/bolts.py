@@ -33,11 +33,16 @@ class Bolt(Protocol):
 
 def bolt(driver: str) -> Bolt:
     """The bolt that ``name`` or ``name:argument`` stands for; raises ValueError with the choices."""
-    name, _, argument = driver.partition(":")
+    return find_driver(driver)(driver.partition(":")[2])
+
+
+def find_driver(driver: str) -> "Callable[[str], Bolt]":
+    """What makes the bolt, nothing of which is touched yet; raises ValueError with the choices."""
+    name = driver.partition(":")[0]
     if name not in DRIVERS:
         near = nearest(name, DRIVERS) or f"; there is {', '.join(sorted(DRIVERS))}"
         raise ValueError(f"there is no lock driver `{name}`{near}")
-    return DRIVERS[name](argument)
+    return DRIVERS[name]
 
 
 class SimulatedBolt:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from zuluko.actions.bolts import Bolt, bolt
+from zuluko.actions.bolts import Bolt, bolt, find_driver
 from zuluko.bus.streams import Stream
+from zuluko.document import Fault
 from zuluko.messages import LockCommand, LockState
 
 HEARTBEAT = 1.0  # seconds between states when nothing changes
@@ -38,6 +39,17 @@ def lock(
     yield from drive(commands, bolt(driver), max_evidence_age=max_evidence_age, max_open=max_open)
 
 
+def check_lock(*, driver: str, **limits: float) -> Iterator[Fault]:
+    """What is wrong with the configuration, without a bolt being moved."""
+    for name, limit in limits.items():
+        if wrong := _wrong(limit):
+            yield Fault(name, wrong)
+    try:
+        find_driver(driver)
+    except ValueError as error:
+        yield Fault("driver", str(error))
+
+
 def drive(
     commands: Stream[LockCommand], bolt: Bolt, *, max_evidence_age: float = 0.5, max_open: float = 30.0
 ) -> Iterator[LockState]:
@@ -60,8 +72,13 @@ def drive(
 
 def _check_limits(max_evidence_age: float, max_open: float) -> None:
     for name, limit in (("max_evidence_age", max_evidence_age), ("max_open", max_open)):
-        if not (math.isfinite(limit) and limit > 0):
-            raise ValueError(f"`{name}` must be a time longer than 0 s, not {limit:g}; write 500ms or 30s")
+        if wrong := _wrong(limit):
+            raise ValueError(f"`{name}` {wrong}")
+
+
+def _wrong(limit: float) -> str:
+    good = math.isfinite(limit) and limit > 0
+    return "" if good else f"must be a time longer than 0 s, not {limit:g}; write 500ms or 30s"
 
 
 @dataclass

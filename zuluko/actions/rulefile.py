@@ -37,6 +37,7 @@ class RuleSet:
     ``triggers``  the topics whose messages make evaluations
     ``levels``    the topics that clauses read besides
     ``commands``  by actuator, the type of the commands that it is given
+    ``names``     by topic of the graph, what the rules call it, where that is not its own name
     """
 
     rules: tuple[Rule, ...]
@@ -45,6 +46,7 @@ class RuleSet:
     commands: Mapping[str, type[Command]]
     params: Mapping[str, Param]
     name: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def load(

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from zuluko.actions.engine import Engine
 from zuluko.actions.evaluation import Event
 from zuluko.actions.rulefile import RuleSet
@@ -20,11 +22,22 @@ def rules(
     those that clauses read besides. A command's ``to`` is the actuator's node.
     """
     engine = Engine(ruleset.rules, name=ruleset.name)
+    names = ruleset.names
+    levels = {names.get(topic, topic): level for topic, level in levels.items()}
+    topics = {name: topic for topic, name in names.items()}
     only = ruleset.triggers[0]  # what a stream over a list, which names no topic, must be
     deadline: int | None = None
     while not events.ended:
         message = events.next(timeout=None if deadline is None else max(0.0, (deadline - events.now) / 1e9))
-        event = Event(events.topic or only, events.seq, message) if message is not None else None
+        topic = events.topic or only
+        event = Event(names.get(topic, topic), events.seq, message) if message is not None else None
         step = engine.step(events.now, event, levels)
         deadline = step.deadline
-        yield from step.said
+        yield from (_in_graph(one, topics) for one in step.said) if topics else step.said
+
+
+def _in_graph(said: Decision | Command, topics: Mapping[str, str]) -> Decision | Command:
+    """A Decision with the graph's name for its topic."""
+    if isinstance(said, Decision):
+        return msgspec.structs.replace(said, topic=topics.get(said.topic, said.topic))
+    return said

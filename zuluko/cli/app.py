@@ -6,6 +6,7 @@ import typer
 
 from zuluko import __version__
 from zuluko.cli import echo, face, graph, graphs, hz, pub, top
+from zuluko.cli.graph_command import GraphCommand
 
 app = typer.Typer(
     name="zuluko",
@@ -30,8 +31,9 @@ def main(
     """Sensors, perception and rules as light processes on small boards."""
 
 
-app.command()(graphs.up)
-app.command()(graphs.check)
+app.command(cls=GraphCommand)(graphs.up)
+app.command(cls=GraphCommand)(graphs.check)
+app.command()(graphs.schema)
 app.command("list")(graphs.list_)
 app.command()(echo.echo)
 app.command()(top.top)

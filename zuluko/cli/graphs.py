@@ -1,4 +1,4 @@
-"""``zuluko up``, ``check`` and ``list``: graphs, from their launch files."""
+"""``zuluko up``, ``check``, ``schema`` and ``list``: graphs, from their launch files."""
 
 import json
 import sys
@@ -10,11 +10,13 @@ import typer
 from zuluko.cli.say import fail
 
 if TYPE_CHECKING:
+    from zuluko.launch.board import Board
     from zuluko.launch.graph import Graph
 
 File = Annotated[str, typer.Argument(help="a launch file, or the name of a stock graph", metavar="GRAPH")]
 Set = Annotated[list[str], typer.Option("--set", help="a parameter of the graph", metavar="NAME=VALUE")]
 Name = Annotated[str, typer.Option(help="what the graph is called; its file's name unless given")]
+Expand = Annotated[bool, typer.Option("--expand", help="print the graph with all put in, as YAML")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object a line")]
 
 
@@ -39,43 +41,92 @@ def _watch(graph: "Graph", as_json: bool) -> Any:
     return lambda events: view.watch(graph, events, style="json" if as_json else "auto")
 
 
-def check(graph: File, set_: Set = [], name: Name = "", as_json: Json = False) -> None:  # noqa: B006
+def check(
+    graph: File,
+    set_: Set = [],  # noqa: B006
+    name: Name = "",
+    expand: Expand = False,
+    as_json: Json = False,
+) -> None:
     """Check a graph without starting it: every error at once, with its place."""
-    checked = _load(graph, set_, name, as_json=as_json)
-    if as_json:
+    checked = _load(graph, set_, name, as_json=as_json, passing=True)
+    if expand:
+        from zuluko.launch import expanded
+
+        print(expanded.text(checked, _values(set_)), end="")
+    elif as_json:
         print(json.dumps({"ok": True, "graph": checked.name, "problems": []}))
-        return
+    else:
+        _print_checked(checked)
+
+
+def _print_checked(checked: "Graph") -> None:
+    from zuluko.launch import params
+
     print(f"{checked.file}: good; {_count(checked.entries, 'node')}, {_count(checked.topics, 'topic')}")
     for entry in checked.entries.values():
         heard = ", ".join(topic.name for wire in entry.wires for topic in wire.topics)
         told = ", ".join(topic.name for topic in entry.outputs)
-        print(f"  {entry.name:<12} {heard or '-'} -> {told or '-'}")
-    for key, param in checked.params.items():
-        print(f"  --set {key + '=' + _shown(param.default):<18} {param.help}".rstrip())
+        when = f"  when {entry.when.text}" if entry.when else ""
+        print(f"  {entry.name:<12} {heard or '-'} -> {told or '-'}{when}")
+    if checked.external:
+        print(f"  {'(outside)':<12} - -> {', '.join(topic.name for topic in checked.external)}")
+    for key, kind, help in params.listing(checked.params):
+        print(f"  --set {key:<18} {kind:<8} {help}".rstrip())
+    if checked.board:
+        _print_memory(checked, checked.board)
+
+
+def _print_memory(checked: "Graph", board: "Board") -> None:
+    from zuluko.launch import memory
+    from zuluko.launch.board import MB
+
+    shares = memory.shares(checked)
+    needed, free = memory.total(shares) / MB, board.free / MB
+    print(f"  memory: {needed:.0f} MB of the {free:.0f} MB that {board.title} has for it")
+    print(f"    {', '.join(map(str, shares))}")
+
+
+def schema(
+    graph: Annotated[
+        str, typer.Argument(help="a launch file, whose own nodes are described, too", metavar="[GRAPH]")
+    ] = "",
+) -> None:
+    """Print the JSON Schema of launch files, for editors."""
+    from zuluko.document import DocumentError
+    from zuluko.launch import launchfile, schema
+
+    try:
+        print(json.dumps(schema.of(launchfile.locate(graph) if graph else None), indent=1))
+    except DocumentError as error:
+        fail(error)
 
 
 def _count(things: Sized, name: str) -> str:
     return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
 
 
-def _shown(value: Any) -> str:
-    """A parameter's value as it is typed."""
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _load(name: str, sets: list[str], graph_name: str, *, as_json: bool = False) -> "Graph":
-    from zuluko.bus.topics import TopicError
-    from zuluko.document import DocumentError
-    from zuluko.launch import launchfile
-
+def _values(sets: list[str]) -> dict[str, str]:
     values = {}
     for given in sets:
         key, equals, value = given.partition("=")
         if not equals:
             fail(f"--set {given}: write it as NAME=VALUE", 2)
         values[key] = value
+    return values
+
+
+def _load(
+    name: str, sets: list[str], graph_name: str, *, as_json: bool = False, passing: bool = False
+) -> "Graph":
+    from zuluko.bus.topics import TopicError
+    from zuluko.document import DocumentError
+    from zuluko.launch import launchfile
+
+    values = _values(sets)
     try:
-        return launchfile.load(launchfile.locate(name), sets=values, name=graph_name or None)
+        file = launchfile.locate(name)
+        return launchfile.load(file, sets=values, name=graph_name or None, passing=passing)
     except DocumentError as error:
         if as_json:
             problems = [

@@ -4,10 +4,13 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from zuluko.document import nearest
+
+HOMES = ("zuluko.nodes", "zuluko.perception", "zuluko.actions")  # where the stock nodes are
 
 
 class RunError(ValueError):
@@ -21,26 +24,64 @@ def find(run: str, folder: Path) -> Callable[..., Any]:
     that one file's message types can be imported by another. Raises RunError.
     """
     path, _, name = run.partition(":")
-    module = _file(folder / path) if path.endswith(".py") else _module(path)
+    module = _find_module(path, folder)
     name = name or module.__name__.rpartition(".")[2]
     function = getattr(module, name, None)
     if not callable(function) or isinstance(function, type):
         public = [known for known, thing in vars(module).items() if inspect.isfunction(thing)]
-        raise RunError(
-            f"`{path}` has no function `{name}`{nearest(name, public)}; name another as {path}:name"
-        )
+        hint = nearest(name, public) or f"; name another as {path}:name"
+        raise RunError(f"`{path}` has no function `{name}`{hint}")
     return function  # type: ignore[no-any-return]
 
 
-def _module(path: str) -> Any:
+def attribute(home: str, folder: Path) -> Any:
+    """What ``package.module:Name`` or ``./file.py:Name`` names; raises RunError."""
+    path, _, name = home.partition(":")
+    if not name:
+        raise RunError(f"`{home}` names no class; write {path or 'package.module'}:Class")
+    module = _find_module(path, folder)
+    if not hasattr(module, name):
+        public = [known for known, thing in vars(module).items() if inspect.isclass(thing)]
+        raise RunError(f"`{path}` has no `{name}`{nearest(name, public)}")
+    return getattr(module, name)
+
+
+def check_of(function: Callable[..., Any]) -> Callable[..., Any] | None:
+    """The function ``check_camera`` beside a node ``camera``, which tells what is wrong with a configuration
+    before anything starts, if there is one."""
+    module = sys.modules.get(function.__module__)
+    return getattr(module, f"check_{function.__name__}", None)
+
+
+def is_file(run: str) -> bool:
+    """Whether a ``run:`` names a file, whose path is relative to the launch file's folder."""
+    return run.partition(":")[0].endswith((".py", ".yaml", ".yml"))
+
+
+def _find_module(path: str, folder: Path) -> Any:
+    return _file(folder / path) if path.endswith(".py") else _module(path, folder)
+
+
+def _module(path: str, folder: Path) -> Any:
     if not all(part.isidentifier() for part in path.split(".")):
         raise RunError(f"`{path}` is no module; write package.module, ./file.py or a .rules.yaml file")
+    if (folder / f"{path}.py").is_file() and find_spec(path) is None:
+        raise RunError(f"there is no module `{path}`; did you mean `./{path}.py`?")
     return _import(path, path)
+
+
+def no_file(file: Path) -> str:
+    """That there is no such file, and which one may have been meant."""
+    kind = ".rules" * file.stem.endswith(".rules") + file.suffix
+    others = [other.name for other in file.parent.glob(f"*{kind}")]
+    dotted = file.stem.count(".") > 0 and file.suffix == ".py"
+    hint = f"; a module is written without .py: {file.stem}" if dotted else nearest(file.name, others)
+    return f"there is no file {file}{hint}"
 
 
 def _file(file: Path) -> Any:
     if not file.is_file():
-        raise RunError(f"there is no file {file}")
+        raise RunError(no_file(file))
     folder = str(file.parent.resolve())
     if folder not in sys.path:
         sys.path.append(folder)  # last: a user's statistics.py must not stand in for Python's own
@@ -75,11 +116,13 @@ def _sibling(name: str) -> str:
     import pkgutil
 
     package, _, last = name.rpartition(".")
+    if not package:
+        return next((f"; did you mean `{home}.{last}`?" for home in HOMES if find_spec(f"{home}.{last}")), "")
     try:
-        paths = importlib.import_module(package).__path__ if package else None
+        paths = importlib.import_module(package).__path__
     except (ImportError, AttributeError):
         return ""
-    return nearest(last, [found.name for found in pkgutil.iter_modules(paths)]) if package else ""
+    return nearest(last, [found.name for found in pkgutil.iter_modules(paths)])
 
 
 def _where(error: BaseException) -> str:

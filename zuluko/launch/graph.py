@@ -2,16 +2,22 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zuluko.bus.message import Command, Message, arrays, topic_suffix
 from zuluko.bus.streams import QUEUE
 from zuluko.launch.signature import Input, Signature
 from zuluko.messages import Delivery
 
+if TYPE_CHECKING:
+    from zuluko.launch.board import Board
+    from zuluko.launch.condition import Condition
+
 
 @dataclass(frozen=True)
 class Topic:
+    """What a node publishes; without a ``node``, what a program outside this graph does."""
+
     name: str
     node: str
     kind: type[Message]
@@ -60,6 +66,7 @@ class Limit:
 class Entry:
     """One node of the graph: the function, its signature, what its inputs hear, and its configuration.
 
+    ``when``      it runs only while this is true
     ``must``      the graph stops when this node fails for good, and is ready only when it is
     ``cores``     the processor cores that it may run on; none: all
     ``priority``  1 to 99: it runs before all ordinary processes (SCHED_FIFO)
@@ -83,6 +90,7 @@ class Entry:
     memory: Limit | None = None
     cpu: Limit | None = None
     budget: float | None = None
+    when: "Condition | None" = None
 
     @property
     def process(self) -> str:
@@ -107,28 +115,41 @@ class Entry:
 
     @property
     def is_source(self) -> bool:
-        return not any(wire.topics for wire in self.wires)
+        """Whether it hears no other node, so that what the graph says begins with it."""
+        return not any(topic.node for wire in self.wires for topic in wire.topics)
 
 
 @dataclass(frozen=True)
 class Param:
-    """A parameter of a launch file: what it is unless `--set` says otherwise, and what for."""
+    """A parameter of a launch file: what it is unless `--set` says otherwise, what for, and of what type.
+
+    ``inferred``  the type is only what the default speaks of
+    ``required``  it has no default
+    """
 
     default: Any = None
     help: str = ""
+    type: str = ""
+    inferred: bool = False
+    required: bool = False
 
 
 @dataclass
 class Graph:
+    """``external`` are the topics that programs outside the graph publish; ``board`` is what it must fit."""
+
     name: str
     file: str
     entries: dict[str, Entry]
     params: dict[str, Param]
     watched: bool = False  # a view hears every topic, too
+    external: tuple[Topic, ...] = ()
+    board: "Board | None" = None
 
     @property
     def topics(self) -> tuple[Topic, ...]:
-        return tuple(topic for entry in self.entries.values() for topic in entry.outputs)
+        """All that can be heard, the external ones last."""
+        return (*(topic for entry in self.entries.values() for topic in entry.outputs), *self.external)
 
     @property
     def processes(self) -> dict[str, tuple[Entry, ...]]:
@@ -163,7 +184,7 @@ class Graph:
 
     def is_local(self, reader: Entry, topic: Topic) -> bool:
         """Whether a topic's publisher runs in the reader's own process."""
-        return self.entries[topic.node].process == reader.process
+        return bool(topic.node) and self.entries[topic.node].process == reader.process
 
     def command_wires(self) -> Iterator[tuple[Entry, Wire]]:
         """The reliable edges: the inputs that take commands."""

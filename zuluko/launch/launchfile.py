@@ -3,252 +3,200 @@
 Everything that can be known before anything starts is checked here, and all that is wrong is told at once.
 """
 
-import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from zuluko import document
-from zuluko.bus.commands import command_topic
-from zuluko.bus.topics import TopicError, check_name, run_dir, socket_path
-from zuluko.document import Document, DocumentError, Problem, nearest
-from zuluko.launch import functions, options, rule_entry, signature, stock
-from zuluko.launch.connections import Connections, expected
-from zuluko.launch.graph import Entry, Graph, Param, Restart
-
-TOP_KEYS = ("params", "nodes")
-ENTRY_KEYS = ("run", "in", "restart", "group")
-_NODE = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_VARIABLE = re.compile(r"\$(?:(\$)|(env:)?([A-Za-z_][A-Za-z0-9_]*))")
+from zuluko.bus.topics import TopicError, check_name
+from zuluko.document import DocumentError, Problem, nearest
+from zuluko.launch import (
+    board,
+    external,
+    functions,
+    include,
+    keys,
+    options,
+    process_keys,
+    rule_entry,
+    signature,
+    stock,
+)
+from zuluko.launch.connections import Connections
+from zuluko.launch.graph import Entry, Graph, Topic
+from zuluko.launch.include import Given, Part
+from zuluko.launch.options import MISSING
+from zuluko.launch.places import expected
+from zuluko.launch.proof import Proof
 
 
 def locate(name: str) -> Path:
     """The launch file of that path, or the stock one of that name; DocumentError where there is neither."""
-    file = Path(name)
-    if file.is_file():
-        return file
-    if name in stock.names():
-        return stock.FOLDER / f"{name}.yaml"
-    hint = nearest(name, stock.names()) or f"; the stock graphs are: {', '.join(stock.names())}"
-    raise DocumentError([Problem(name, 0, 0, f"there is no such launch file{hint}")])
+    file = include.locate(name)
+    if file is None:
+        hint = nearest(name, stock.names()) or f"; the stock graphs are: {', '.join(stock.names())}"
+        raise DocumentError([Problem(name, 0, 0, f"there is no such launch file{hint}")])
+    return file
 
 
-def load(file: Path, *, sets: Mapping[str, str] | None = None, name: str | None = None) -> Graph:
-    """The checked graph of a launch file; ``sets`` are parameters from the command line, as text. Raises
-    DocumentError with every problem found."""
-    return _Reader(document.load(file), sets or {}, name).read()
-
-
-def params(doc: Document) -> dict[str, Param]:
-    """A launch file's parameters: `name: default`, or `name: {default: ..., help: ...}`."""
-    found = {}
-    for name, value in _mapping(doc.value.get("params")).items():
-        whole = isinstance(value, dict) and set(value) <= {"default", "help"}
-        found[name] = Param(value.get("default"), str(value.get("help", ""))) if whole else Param(value)
-    return found
-
-
-def _typed(text: str, origin: str) -> options.Text:
-    value = options.Text(text)
-    value.origin = origin
-    return value
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+def load(
+    file: Path, *, sets: Mapping[str, str] | None = None, name: str | None = None, passing: bool = False
+) -> Graph:
+    """The checked graph of a launch file; ``sets`` are parameters from the command line, as text. With
+    ``passing``, what may mend itself while the graph runs counts as wrong, too. Raises DocumentError with
+    every problem found."""
+    return _Reader(include.read(file, sets or {}), name or file.stem, passing).read()
 
 
 class _Reader:
-    """Reads one document into a graph, gathering problems as it goes."""
+    """Reads the files of one graph, gathering problems as it goes."""
 
-    def __init__(self, doc: Document, sets: Mapping[str, str], name: str | None) -> None:
-        self.doc = doc
-        self.folder = Path(doc.file).parent
-        self.sets = sets
-        self.name = name or Path(doc.file).stem
-        self.problems: list[Problem] = []
-        self.params: dict[str, Any] = {}
+    def __init__(self, parts: list[Part], name: str, passing: bool) -> None:
+        self.parts, self.first = parts, parts[0]
+        self.problems = self.first.problems
+        self.passing = passing
+        self.graph = Graph(name, self.first.doc.file, {}, dict(self.first.declared))
+        self.given: dict[str, Given] = {}
 
     def read(self) -> Graph:
-        self._check_top()
-        self.params = self._read_params()
-        given = {name: self._substitute(value, ("nodes", name)) for name, value in self._nodes()}
-        for name in [name for name, entry in given.items() if not isinstance(entry["run"], str)]:
-            del given[name]  # its variable has been complained of
-        graph = Graph(self.name, self.doc.file, {}, params(self.doc))
-        for name, entry in given.items():
-            if not rule_entry.is_rules(entry["run"]) and (node := self._function(name, entry)) is not None:
-                graph.entries[name] = node
-        self._add_rules(graph, given)
-        graph.entries = {name: graph.entries[name] for name in given if name in graph.entries}
-        connections = Connections(graph, self._say)
-        for name, node in graph.entries.items():
-            if not rule_entry.is_rules(node.run):
-                connections.connect(node, given[name].get("in", {}), whole=len(graph.entries) == len(given))
-            self._configure(node, given[name])
-        self._check_paths(graph)
+        self._check_name()
+        self.graph.board = self._board()
+        self._gather()
+        self._add_external()
+        self._add_functions()
+        self._add_rules()
+        self._connect()
+        self._configure()
+        proof = Proof(self.graph, self.parts, self.given, passing=self.passing)
+        proof.check_publishers()
+        if not self.problems:  # what follows needs a graph that is whole
+            proof.check()
         if self.problems:
             raise DocumentError(self.problems)
-        return graph
+        return self.graph
 
-    def _say(self, path: tuple[str | int, ...], what: str, *, key: bool = False) -> None:
-        self.problems.append(self.doc.problem(path, what, key=key))
+    @property
+    def _whole(self) -> bool:
+        """Whether all nodes are known, so that what is missing is missing."""
+        return len(self.graph.entries) == len(self.given)
 
-    def _check_top(self) -> None:
-        for key in self.doc.value:
-            if key not in TOP_KEYS:
-                hint = nearest(key, TOP_KEYS) or expected(TOP_KEYS)
-                self._say((key,), f"unknown key `{key}`{hint}", key=True)
-        if not _mapping(self.doc.value.get("nodes")):
-            self._say(("nodes",), "a launch file needs `nodes:`, a mapping of names to entries")
+    def _check_name(self) -> None:
         try:
-            check_name(self.name, "graph")
+            check_name(self.graph.name, "graph")
         except TopicError as error:
-            self.problems.append(Problem(self.doc.file, 0, 0, f"{error}; give another with --name"))
+            self._say_of_file(f"{error}; give another with --name")
 
-    def _read_params(self) -> dict[str, Any]:
-        declared = self.doc.value.get("params")
-        if declared is not None and not isinstance(declared, dict):
-            self._say(("params",), "`params:` must be a mapping of names to defaults, such as {hz: 15}")
-        known = params(self.doc)
-        for key in self.sets:
-            if key not in known:
-                hint = nearest(key, known) or expected(known, "its parameters are")
-                self.problems.append(
-                    Problem(f"--set {key}", 0, 0, f"{self.doc.file} has no such parameter{hint}")
-                )
-        values = {key: param.default for key, param in known.items()}
-        return values | {key: _typed(text, f"--set {key}") for key, text in self.sets.items() if key in known}
+    def _say_of_file(self, what: str) -> None:
+        self.problems.append(Problem(self.first.doc.file, 0, 0, what))
 
-    def _nodes(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        for name, entry in _mapping(self.doc.value.get("nodes")).items():
-            if not _NODE.fullmatch(name):
-                what = f"`{name}` cannot name a node: use letters, digits, - and _, a letter first"
-                self._say(("nodes", name), what, key=True)
-                continue
-            if not isinstance(entry, dict) or not isinstance(entry.get("run"), str):
-                what = f"the node `{name}` needs `run:`, such as {{run: zuluko.nodes.camera}}"
-                self._say(("nodes", name), what)
-                continue
-            yield name, entry
-
-    def _substitute(self, value: Any, path: tuple[str | int, ...]) -> Any:
-        """Puts in ``$name`` and ``$env:NAME``, and ``$`` for ``$$``; a value that is nothing else keeps the
-        parameter's type."""
-        if isinstance(value, dict):
-            return {key: self._substitute(inner, (*path, key)) for key, inner in value.items()}
-        if isinstance(value, list):
-            return [self._substitute(inner, (*path, index)) for index, inner in enumerate(value)]
-        if not isinstance(value, str) or "$" not in value:
-            return value
-        if whole := _VARIABLE.fullmatch(value):
-            return self._variable(whole, path)
-        return _VARIABLE.sub(lambda found: str(self._variable(found, path)), value)
-
-    def _variable(self, found: re.Match[str], path: tuple[str | int, ...]) -> Any:
-        dollar, environment, name = found.groups()
-        if dollar:
-            return dollar
-        if environment:
-            if name not in os.environ:
-                self._say(path, f"the environment has no {name}; set it before the start")
-            return _typed(os.environ[name], f"$env:{name}") if name in os.environ else options.MISSING
-        if name not in self.params:
-            hint = nearest(name, self.params) or "; declare it under `params:`"
-            self._say(path, f"`${name}` is no parameter of this file{hint}")
-        return self.params.get(name, options.MISSING)
-
-    def _function(self, name: str, entry: dict[str, Any]) -> Entry | None:
-        place = ("nodes", name, "run")
+    def _board(self) -> board.Board | None:
+        """The board of the launch file; one that an included file names is that file's own affair."""
+        spec = self.first.top("board")
         try:
-            function = functions.find(entry["run"], self.folder)
-            return Entry(name, entry["run"], function, signature.read(function))
-        except functions.RunError as error:
-            self._say(place, str(error))
-        except signature.SignatureError as error:
-            self._say(place, f"`{entry['run']}` cannot be a node: {error}")
+            if isinstance(spec, dict):
+                return board.load_beside(self.first.folder, spec["file"])
+            return None if spec is MISSING else board.find(spec)
+        except board.BoardError as error:
+            self.first.say(("board",), str(error))
+        except DocumentError as error:
+            self.problems += error.problems
         return None
 
-    def _add_rules(self, graph: Graph, given: dict[str, dict[str, Any]]) -> None:
+    def _gather(self) -> None:
+        """Takes in the entries of all files; each name belongs to one."""
+        for part in self.parts:
+            for given in include.nodes(part):
+                if (other := self.given.get(given.name)) is None:
+                    self.given[given.name] = given
+                    continue
+                what = f"`{given.name}` is a node already ({other.shown_place}); expected another name"
+                given.say((), f"{what}; try `namespace` where the file is included", key=True)
+
+    def _add_external(self) -> None:
+        found: dict[str, Topic] = {}
+        for part in self.parts:
+            for topic in external.read(part):
+                if found.setdefault(topic.name, topic) != topic:
+                    what = f"`{topic.name}` is declared elsewhere with {found[topic.name].kind.__name__}"
+                    local = topic.name.removeprefix(part.prefixes[0])
+                    part.say(("topics", local), f"{what}; expected one type for one topic")
+        self.graph.external = tuple(found.values())
+
+    def _add_functions(self) -> None:
+        for name, given in self.given.items():
+            if rule_entry.is_rules(given.run):
+                continue
+            try:
+                function = functions.find(given.run, given.part.folder)
+                self.graph.entries[name] = Entry(name, given.run, function, signature.read(function))
+            except functions.RunError as error:
+                given.complain(("run",), str(error), given.value["run"])
+            except signature.SignatureError as error:
+                given.complain(("run",), f"`{given.run}` cannot be a node: {error}", given.value["run"])
+
+    def _add_rules(self) -> None:
         """Rules come last, for they are checked against the other nodes' types; not where one is missing."""
-        rules = {name: entry for name, entry in given.items() if rule_entry.is_rules(entry["run"])}
-        if len(graph.entries) + len(rules) < len(given):
-            return
-        for name, entry in rules.items():
-            file = self.folder / entry["run"]
-            if not file.is_file():
-                self._say(("nodes", name, "run"), f"there is no file {file}")
-                continue
-            if "in" in entry:
-                what = "rules hear what their file names; remove `in:`"
-                self._say(("nodes", name, "in"), what, key=True)
-            try:
-                own = {key: value for key, value in entry.items() if key not in ENTRY_KEYS}
-                graph.entries[name] = rule_entry.read(name, file, own, graph, given)
-            except DocumentError as error:
-                self.problems += error.problems
+        rules = [given for given in self.given.values() if rule_entry.is_rules(given.run)]
+        if len(self.graph.entries) + len(rules) == len(self.given):
+            for given in rules:
+                self._add_rules_of(given)
+        known = self.graph.entries
+        self.graph.entries = {name: known[name] for name in self.given if name in known}
 
-    def _configure(self, entry: Entry, given: dict[str, Any]) -> None:
-        place = ("nodes", entry.name)
-        wanted = entry.signature.options
-        for key, value in given.items():
-            if rule_entry.is_rules(entry.run) and key not in ENTRY_KEYS:
-                continue  # a parameter of the rules, checked with them
-            if key == "restart":
-                entry.restart = Restart(on=self._flag(value, (*place, key)))
-            elif key == "group":
-                entry.group = self._group(entry, value, (*place, key))
-            elif key in ENTRY_KEYS or value is options.MISSING:
+    def _add_rules_of(self, given: Given) -> None:
+        file = given.part.folder / given.run
+        if not file.is_file():
+            given.complain(("run",), functions.no_file(file), given.value["run"])
+            return
+        if "in" in given.value:
+            given.say(("in",), "rules hear what their file names; remove `in`", key=True)
+        try:
+            self.graph.entries[given.name] = rule_entry.read(given, file, self.graph, self.given)
+        except DocumentError as error:
+            self.problems += error.problems
+
+    def _connect(self) -> None:
+        for name, entry in self.graph.entries.items():
+            if not rule_entry.is_rules(entry.run):
+                given = self.given[name]
+                Connections(self.graph, given).connect(entry, given.value.get("in", {}), whole=self._whole)
+
+    def _configure(self) -> None:
+        for name, entry in self.graph.entries.items():
+            given = self.given[name]
+            process_keys.read(entry, given, self.graph.board)
+            if not rule_entry.is_rules(entry.run):
+                self._set_options(entry, given)
+            if "when" in given.value and self._whole:
+                self._set_condition(entry, given)
+        process_keys.share(self.graph, self.given)
+        for part in self.parts:
+            if self._whole:
+                process_keys.budgets(self.graph, part)
+
+    def _set_options(self, entry: Entry, given: Given) -> None:
+        wanted, defaults = entry.signature.options, signature.defaults(entry.function)
+        for key, value in given.value.items():
+            if key in keys.ENTRY or value is MISSING:
                 continue
-            elif key not in wanted:
-                choices = (*wanted, *ENTRY_KEYS)
-                hint = nearest(key, choices) or expected(wanted, "it has")
-                self._say((*place, key), f"`{entry.run}` has no configuration `{key}`{hint}", key=True)
-            else:
-                try:
-                    entry.options[key] = options.convert(value, wanted[key], folder=self.folder)
-                except options.OptionError as error:
-                    self._complain((*place, key), f"`{key}`: {error}", value)
+            if key in (one.name for one in entry.signature.inputs):
+                continue  # told where it is missed
+            if key not in wanted:
+                hint = nearest(key, (*wanted, *keys.ENTRY)) or expected(wanted, "it has")
+                given.say((key,), f"`{entry.run}` has no configuration `{key}`{hint}", key=True)
+                continue
+            try:
+                entry.options[key] = options.convert(
+                    value, wanted[key], folder=given.part.folder, name=key, example=defaults.get(key)
+                )
+            except options.OptionError as error:
+                given.complain((key,), str(error), value)
         for key in entry.signature.required:
-            if key not in given:
-                self._say(place, f"`{entry.run}` needs the configuration `{key}`", key=True)
+            if key not in given.value:
+                words = options.words(wanted[key])
+                given.say(
+                    (), f"`{entry.run}` needs the configuration `{key}`, {words}; try `{key}: ...`", key=True
+                )
 
-    def _group(self, entry: Entry, value: Any, place: tuple[str | int, ...]) -> str:
-        if not (isinstance(value, str) and _NODE.fullmatch(value)):
-            self._say(place, f"`{value}` cannot name a group: use letters, digits, - and _, a letter first")
-            return ""
-        if value in _mapping(self.doc.value.get("nodes")):
-            self._say(place, f"`{value}` is a node's name; a group needs one of its own")
-        return value
+    def _set_condition(self, entry: Entry, given: Given) -> None:
+        from zuluko.launch import condition  # CEL is loaded by those who ask it something
 
-    def _flag(self, value: Any, place: tuple[str | int, ...]) -> bool:
-        try:
-            return bool(options.convert(value, bool, folder=self.folder))
-        except options.OptionError:
-            self._complain(place, f"`restart` is true or false, not `{value}`", value)
-            return True
-
-    def _complain(self, place: tuple[str | int, ...], what: str, value: Any) -> None:
-        """Of a value that was typed, the command line is the place, and not the file that passed it on."""
-        if isinstance(value, options.Text) and value.origin:
-            self.problems.append(Problem(value.origin, 0, 0, what))
-        else:
-            self._say(place, what)
-
-    def _check_paths(self, graph: Graph) -> None:
-        if self.problems:
-            return
-        try:
-            run_dir()
-        except TopicError as error:
-            self.problems.append(Problem("the runtime directory", 0, 0, str(error)))
-            return
-        names = [(topic.node, topic.name) for topic in graph.topics]
-        for entry, wire in graph.command_wires():
-            names.append((entry.name, command_topic(entry.name, wire.input.name)))
-        for node, name in names:
-            try:
-                socket_path(graph.name, name)
-            except TopicError as error:
-                self._say(("nodes", node), str(error), key=True)
+        entry.when = condition.of_entry(given, self.graph)

