@@ -205,3 +205,13 @@ def looking(pictures: Stream[Picture]) -> Iterator[Status]:
         place = picture.image.__array_interface__["data"][0]
         yield Status(stamp=picture.stamp, text=f"{os.getpid()} {place} {whole}")
     print("looking ended", flush=True)
+
+
+def stamper(things: Stream[Status]) -> Iterator[Count]:
+    for thing in things:
+        yield Count(stamp=thing.stamp, n=len(thing.text))
+
+
+def ordering(states: Stream[Status]) -> Iterator[Move]:
+    for state in states:
+        yield Move(stamp=state.stamp, id=f"m{state.stamp}", to="w")

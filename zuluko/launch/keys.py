@@ -146,7 +146,7 @@ BOARD = Either(
 )
 TOP: Mapping[str, Field] = {
     "params": Field(
-        Mapped(Either((params.SPEC, Anything()), "a default", "15"), params.NAME, example="{hz: 15}"),
+        Mapped(Either((params.SPEC, Anything(mappings=False)), "a default", "15"), params.NAME, example="{hz: 15}"),
         "what `--set` can change: `name: default` or `name: {default: ..., type: ..., help: ...}`",
     ),
     "include": Field(

@@ -224,16 +224,17 @@ class Numeric:
 
 @dataclass(frozen=True)
 class Anything:
-    """Any value: what it is for says what it must be."""
+    """Any value, or any but a mapping: what it is for says what it must be."""
 
     words: str = "a value"
     example: str = "1"
+    mappings: bool = True
 
     def read(self, name: str, value: Any) -> Any:
         return value
 
     def schema(self) -> dict[str, Any]:
-        return {}
+        return {} if self.mappings else {"not": {"type": "object"}}
 
 
 @dataclass(frozen=True)
