@@ -55,7 +55,7 @@ def test_check_of_a_wrong_file_is_for_people_and_for_scripts(tmp_path):
     [
         (("up", "dor"), "dor: there is no such launch file; did you mean `door`?"),
         (("up", "door", "--set", "source"), "--set source: write it as NAME=VALUE"),
-        (("up", "door", "--set", "sauce=1"), "has no such parameter; did you mean `source`?"),
+        (("up", "door", "--set", "sauce=1"), "is no parameter of "),
         (("up", "door", "--name", "a/b"), "'a/b' cannot name a graph"),
         (("check", "no/such.yaml"), "there is no such launch file"),
         (("echo", "faces"), "no graph runs; start one with: zuluko up door"),
@@ -71,7 +71,7 @@ def test_a_mistake_is_one_sentence(arguments, said):
 def test_a_source_that_is_not_there_is_told_in_a_sentence(tmp_path):
     shown = zuluko("up", "door", "--set", "source=no-such.mp4")
     assert shown.returncode == 1
-    assert "no-such.mp4" in shown.stdout
+    assert "no-such.mp4" in shown.stderr
     assert "Traceback" not in shown.stdout + shown.stderr
 
 

@@ -359,7 +359,7 @@ def test_pub_commands_an_actuator_and_prints_the_acknowledgement(tmp_path):
         (("pilot", "{}"), "to command wheels, write: zuluko pub wheels.moves"),
         (("wheels.move", "{}"), "no node has a command input `wheels.move`; did you mean `wheels.moves`?"),
         (("wheels.moves", "{sped: 1}"), "Move/1 has no field `sped`; did you mean `speed`?"),
-        (("wheels.moves", "{speed: fast}"), "`speed`: expected `float`, got `str` (given: `fast`)"),
+        (("wheels.moves", "{speed: fast}"), "`speed` is `fast`; expected a number or a duration"),
         (("wheels.moves", "{speed: [}"), "the fields:1:"),
         (("wheels.moves", "Count/1", "{}"), "`wheels.moves` takes Move/1, not Count/1"),
         (("wheels.moves", "{speed:", "1}", "x"), "write the fields in quotes"),

@@ -112,6 +112,19 @@ def test_the_bus_pages_foreign_reader_reads(tmp_path, run_dir):
     assert printed == "1 Faces/1 ['camera']\n"
 
 
+def test_the_launch_pages_foreign_publisher_is_heard(tmp_path, run_dir):
+    files("docs/launch.md", tmp_path)
+    with up(str(tmp_path / "night.yaml")) as graph:
+        graph.wait_for("gauge", "ready")  # the directory is emptied before
+        publisher = subprocess.Popen([sys.executable, "battery.py", str(run_dir)], cwd=tmp_path)
+        try:
+            graph.wait_for("gauge", "90%")
+        finally:
+            publisher.kill()
+            publisher.wait()
+        graph.stop()
+
+
 def test_the_bus_pages_dump_is_a_real_message(tmp_path):
     files("docs/bus.md", tmp_path)
     printed = run([sys.executable, "-W", "error", "envelope.py"], tmp_path)

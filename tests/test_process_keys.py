@@ -30,6 +30,7 @@ def entry(folder: Path, rest: str, **sets: str):
         ("restart: false", "restart", Restart(on=False)),
         ("restart: {most: 5, within: 1min}", "restart", Restart(most=5, within=60.0)),
         ("restart: {most: 3}", "restart", Restart(most=3)),
+        ("restart: {silence: 30s}", "restart", Restart(silence=30.0)),
         ("env: {A: 1, B: x, C: 1.5}", "env", {"A": "1", "B": "x", "C": "1.5"}),
         ("nice: -20", "nice", -20),
         ("nice: $p", "nice", 1),

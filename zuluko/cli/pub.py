@@ -361,6 +361,8 @@ def _value(kind: "type[Message]", name: str, value: Any, hint: Any) -> Any:
             import numpy as np
 
             return np.array(value, dtype=found.array.dtype)
-        return options.convert(value, hint, folder=Path.cwd())
-    except (options.OptionError, ValueError, TypeError, OverflowError) as error:
+        return options.convert(value, hint, folder=Path.cwd(), name=name)
+    except options.OptionError as error:
+        fail(error)
+    except (ValueError, TypeError, OverflowError) as error:
         fail(f"`{name}`: {error}")

@@ -47,11 +47,17 @@ class Wire:
 
 @dataclass(frozen=True)
 class Restart:
-    """Whether a node that died starts again, and how often ``within`` so many seconds before it fails."""
+    """Whether a node that died starts again, and how often ``within`` so many seconds before it fails.
+
+    ``silence``  s without a turn of its loop after which it hangs, and is killed. By default 5 for a node
+                 that a stream drives; a node with a rhythm of its own may be silent for ever, as a
+                 doorbell's button
+    """
 
     on: bool = True
     most: int = 10
     within: float = 60.0
+    silence: float | None = None
 
 
 @dataclass(frozen=True)

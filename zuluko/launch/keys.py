@@ -59,6 +59,7 @@ RESTART = Either(
             {
                 "most": Field(Whole(0), "so many restarts, and no more,"),
                 "within": Field(Duration(example="1min"), "in so long a time"),
+                "silence": Field(Duration(example="30s"), "its loop stands still so long: it is killed"),
             },
             "{most: 5, within: 1min}",
         ),
@@ -146,7 +147,11 @@ BOARD = Either(
 )
 TOP: Mapping[str, Field] = {
     "params": Field(
-        Mapped(Either((params.SPEC, Anything(mappings=False)), "a default", "15"), params.NAME, example="{hz: 15}"),
+        Mapped(
+            Either((params.SPEC, Anything(mappings=False)), "a default", "15"),
+            params.NAME,
+            example="{hz: 15}",
+        ),
         "what `--set` can change: `name: default` or `name: {default: ..., type: ..., help: ...}`",
     ),
     "include": Field(

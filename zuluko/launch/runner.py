@@ -56,6 +56,7 @@ def main(graph: Graph, entries: Sequence[Entry], control: socket.socket) -> int:
     """Runs the nodes of a process to their end, in the forked child; its exit status."""
     os.setpgid(0, 0)  # the terminal's Ctrl-C and hang-up are the supervisor's to act on
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what a node prints is shown at once
     nodes = [Node(graph, entry, control) for entry in entries]
 
     def stop(*_: object) -> None:
