@@ -8,7 +8,7 @@ are anything else. Tags, aliases and a key given twice are errors.
 import math
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,7 +58,7 @@ class DocumentError(Exception):
     """All that is wrong with a document; ``problems`` stand in the order of their places."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(sorted(set(problems)))
+        self.problems = tuple(sorted({replace(one, what=_printable(one.what)) for one in problems}))
         super().__init__("\n".join(map(str, self.problems)))
 
 
@@ -240,6 +240,11 @@ def scalar(text: str) -> Any:
             raise ValueError(f"`{text:.24}` is too large a number; put it in quotes if it is text")
         return float(text)
     return text
+
+
+def _printable(text: str) -> str:
+    """A sentence in one line, as it may stand in anybody's terminal: a file can hold any character."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def _start(node: yaml.Node) -> tuple[int, int]:

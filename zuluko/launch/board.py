@@ -13,7 +13,8 @@ import msgspec
 
 from zuluko import document
 from zuluko.document import Document, DocumentError, Problem
-from zuluko.launch.shapes import Field, Listed, MisfitError, Record, Size, Whole, Words
+from zuluko.launch.compounds import Field, Listed, Record
+from zuluko.launch.shapes import MisfitError, Size, Whole, Words
 
 FOLDER = Path(__file__).parent / "boards"
 MB = 1 << 20

@@ -14,11 +14,12 @@ from typing import Any
 from zuluko import document
 from zuluko.document import Document, DocumentError, Problem, nearest
 from zuluko.launch import keys, params, stock
+from zuluko.launch.compounds import Field
 from zuluko.launch.expand import Substitution, is_missing
 from zuluko.launch.graph import Param, Topic
 from zuluko.launch.options import MISSING, Text, shown
 from zuluko.launch.places import Place, expected
-from zuluko.launch.shapes import Field, MisfitError
+from zuluko.launch.shapes import MisfitError
 
 MOST = 100  # files of one graph: those that include each other twice, ten deep, would be a thousand
 

@@ -6,20 +6,8 @@ The reader checks by these tables, and the schema for editors is made of them.
 from collections.abc import Mapping
 
 from zuluko.launch import params
-from zuluko.launch.shapes import (
-    Anything,
-    Duration,
-    Either,
-    Field,
-    Flag,
-    Listed,
-    Mapped,
-    Number,
-    Record,
-    Size,
-    Whole,
-    Words,
-)
+from zuluko.launch.compounds import Either, Field, Listed, Mapped, Record
+from zuluko.launch.shapes import Anything, Duration, Flag, Number, Size, Whole, Words
 
 NAME = r"[A-Za-z][A-Za-z0-9_-]*"
 TOPIC = r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)?"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zuluko.document import nearest
+from zuluko.launch.compounds import Field, Listed, Record
 from zuluko.launch.graph import Param
 from zuluko.launch.options import MISSING, Text, loosened, written
 from zuluko.launch.places import Say
@@ -13,13 +14,10 @@ from zuluko.launch.shapes import (
     Anything,
     Choice,
     Duration,
-    Field,
     Flag,
-    Listed,
     MisfitError,
     Number,
     Numeric,
-    Record,
     Shape,
     Whole,
     Words,
@@ -101,6 +99,8 @@ def shape(param: Param) -> Shape:
 
 def plain(param: Param, value: Any) -> Any:
     """A parameter's value as a condition reads it: of what was typed, what its type makes of it."""
+    if value is MISSING or _is_null(value, param):
+        return None if value is not MISSING else MISSING
     if param.type == "duration" or isinstance(value, Text):
         return shape(param).read("", value) if param.type else loosened(value)
     return value
@@ -157,7 +157,12 @@ def _inferred(default: Any) -> str:
 
 def _fitting(name: str, value: Any, param: Param) -> Any:
     """The value, where it fits; what was typed stays so: the option that it is for makes something of it."""
-    null = value is None or (isinstance(value, Text) and value == "null")
-    if value is not MISSING and not (null and param.default is None and not param.required):
+    if value is not MISSING and not _is_null(value, param):
         shape(param).read(name, value)
     return value
+
+
+def _is_null(value: Any, param: Param) -> bool:
+    """Whether it is null, and may be, because its default is."""
+    null = value is None or (isinstance(value, Text) and value == "null")
+    return null and param.default is None and not param.required

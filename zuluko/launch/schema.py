@@ -10,9 +10,10 @@ import msgspec
 
 from zuluko.document import DocumentError
 from zuluko.launch import functions, include, keys, signature, stock
+from zuluko.launch.compounds import described
 from zuluko.launch.options import accepts
 from zuluko.launch.rule_entry import is_rules
-from zuluko.launch.shapes import VARIABLE, Duration, described
+from zuluko.launch.shapes import VARIABLE, Duration
 from zuluko.launch.signature import Signature
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
