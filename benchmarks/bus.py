@@ -10,27 +10,23 @@ of 512 messages on their way (of 1 over eCAL, whose memory file holds one). "Pai
 processes of a hello world. "First" is from a publisher's first message to the first receipt by a subscriber
 that was there before; "restarted", the same after the publisher was killed and started again.
 
-pip install -e .[bench] brings the peers.
+pip install -e .[bench] brings the peers that PyPI has; ROS 1 is in Debian. Of a peer that is not there, the
+end of the table says what brings it.
 """
 
 import argparse
 import importlib
-import importlib.util
 import json
 import mmap
 import os
-import platform
 import select
-import shutil
-import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
@@ -40,8 +36,10 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.bus_peers import PEERS  # noqa: E402
+from benchmarks.bus_peers.installed import missing  # noqa: E402
 from benchmarks.bus_peers.node import GOT, PATIENCE, SENT, board  # noqa: E402
 from benchmarks.bus_peers.work import CASES, Case, Run  # noqa: E402
+from benchmarks.processes import cpu, environment, family, folder, kill, machine, pss  # noqa: E402
 
 Found = dict[str, float]  # one run's figures, by name
 
@@ -78,49 +76,6 @@ class FailedError(Exception):
     """A peer that could not do the work, and why."""
 
 
-def family(pid: int) -> list[int]:
-    """A process and all below it."""
-    parents: dict[int, list[int]] = defaultdict(list)
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue
-            parents[parent].append(int(entry.name))
-    found = [pid]
-    for one in found:
-        found += parents[one]
-    return found
-
-
-def cpu(pid: int) -> float:
-    """Seconds of processor time that a process has used, by the clock that clock_getcpuclockid names."""
-    try:
-        return time.clock_gettime((~pid << 3) | 2)
-    except OSError:
-        return 0.0
-
-
-def pss(pid: int) -> float:
-    """Proportional set size in MB."""
-    try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        return int(text.partition("Pss:")[2].split()[0]) / 1024
-    except (OSError, IndexError):
-        return 0.0
-
-
-def environment(folder: Path, more: dict[str, str]) -> dict[str, str]:
-    own = {
-        "ZULUKO_RUN": str(folder),
-        "PYTHONPATH": str(ROOT),
-        "OPENBLAS_NUM_THREADS": "1",
-        "ECAL_DATA": str(folder),
-    }
-    return {**os.environ, **own, **more}
-
-
 @dataclass
 class Stage:
     """The folder and the processes of one run."""
@@ -129,8 +84,10 @@ class Stage:
     case_name: str
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     heard: list[str] = field(default_factory=list)
+    env: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.env.update(self.run.peer.env)
         (self.run.folder / "board").write_bytes(bytes(mmap.PAGESIZE))
         os.mkfifo(self.run.folder / "events")
         self._events = os.open(self.run.folder / "events", os.O_RDWR | os.O_NONBLOCK)
@@ -154,7 +111,7 @@ class Stage:
         with open(self.run.folder / "log", "ab") as log:
             process = subprocess.Popen(
                 command,
-                env=environment(self.run.folder, self.run.peer.env),
+                env=environment(self.run.folder, self.env),
                 cwd=self.run.folder,
                 stdout=log,
                 stderr=log,
@@ -164,21 +121,39 @@ class Stage:
         return process
 
     def node(self, role: str, index: int) -> subprocess.Popen[bytes]:
-        return self.spawn([sys.executable, *self.arguments(role, index)])
+        peer = self.run.peer
+        if not peer.native:
+            return self.spawn([peer.python, *self.arguments(role, index)])
+        try:
+            return self.spawn(_module(peer.module).command(role, self.run, index))
+        except RuntimeError as error:
+            raise FailedError(str(error)) from None
 
     def begin(self) -> None:
         """Starts the subscribers, waits until they are ready, and starts the publisher."""
-        subscribers = range(self.run.case.subscribers)
-        if self.run.peer.launcher:
-            module = importlib.import_module(f"benchmarks.bus_peers.{self.run.peer.module}")
+        peer, subscribers = self.run.peer, range(self.run.case.subscribers)
+        if peer.launcher:
             told = [self.arguments("subscriber", one) for one in subscribers]
-            self.spawn(module.launch(self.arguments("publisher", 0), told, self.run.keep, self.run.folder))
+            publisher = self.arguments("publisher", 0)
+            self.spawn(_module(peer.module).launch(publisher, told, self.run.keep, self.run.folder))
             return
+        if peer.master:
+            self.begin_master(_module(peer.master))
         for one in subscribers:
             self.node("subscriber", one)
         for _ in subscribers:
             self.await_("ready")
         self.node("publisher", 0)
+
+    def begin_master(self, module: Any) -> None:
+        """Starts the peer's daemon, and waits until it is ready."""
+        self.env.update(module.environment(self.run.folder))
+        process = self.spawn(module.command(self.env))
+        deadline = time.monotonic() + PATIENCE
+        while not module.ready(self.env):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise FailedError(self._last_line() or f"{process.args!r} is not ready")
+            time.sleep(0.02)
 
     def await_(self, event: str) -> str:
         """The line that begins so; FailedError where a process tells of a failure, or nothing comes."""
@@ -202,21 +177,12 @@ class Stage:
         return [pid for process in self.processes for pid in family(process.pid)]
 
     def close(self) -> None:
-        for process in self.processes:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        kill(self.processes)
         os.close(self._events)
 
 
-@contextmanager
-def folder() -> Iterator[Path]:
-    """A short path: a socket's address must fit."""
-    path = Path(tempfile.mkdtemp(prefix="zb-"))
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
+def _module(name: str) -> Any:
+    return importlib.import_module(f"benchmarks.bus_peers.{name}")
 
 
 @contextmanager
@@ -286,7 +252,7 @@ def in_process() -> Found:
     """Encode plus decode, and what the bus adds to Python with numpy; both processes live at once, so that
     what they share counts alike."""
     with folder() as path:
-        env = environment(path, {})
+        env = environment(path)
         imu = subprocess.run([sys.executable, "-c", IMU], env=env, capture_output=True, text=True, check=True)
         pair = [
             subprocess.Popen(
@@ -390,25 +356,21 @@ def chosen(parser: argparse.ArgumentParser, text: str | None, known: list[str]) 
 
 def main(argv: list[str] | None = None) -> None:
     options = arguments(argv)
-    there = [name for name in options.peers if importlib.util.find_spec(PEERS[name].needs)]
+    absent = {name: lack for name in options.peers if (lack := missing(PEERS[name]))}
+    there = [name for name in options.peers if name not in absent]
     cases = {name: CASES[name] for name in CASES if name in options.only}
     if options.quick:
         cases = {name: replace(case, seconds=min(case.seconds, 1.0)) for name, case in cases.items()}
     runs = options.runs or (1 if options.quick else 3)
-    load = os.getloadavg()[0]
+    where = machine()
     say: Callable[[str], None] = lambda line: print(f"\r{line:<70}", end="", file=sys.stderr, flush=True)  # noqa: E731
     results, failed = collect(there, cases, runs, say)
     say("")
-    print(
-        f"\n{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, Linux "
-        f"{platform.release()}; load {load:.1f} before the first of {runs} runs in turn. "
-        "us: p50 / p99 (cores)\n"
-    )
+    print(f"\n{where} before the first of {runs} runs in turn. us: p50 / p99 (cores)\n")
     if cases:
         print(table(there, cases, results, failed))
-    for name in options.peers:
-        if name not in there:
-            print(f"\n{name}: not installed ({PEERS[name].needs})")
+    for name, lack in absent.items():
+        print(f"\n{name}: not installed ({lack}); bring it with: {PEERS[name].install}")
     for key, reason in failed.items():
         print(f"\n{key}: failed: {reason}")
     if "imu" in options.only:

@@ -16,6 +16,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from benchmarks.processes import family, machine, pss
+
 LOOP = """
 import json, time
 from zuluko import Stream
@@ -55,31 +59,6 @@ print(json.dumps({"summary": {"evidence_to_unlock_ms": {
 """
 
 
-def family(pid: int) -> list[int]:
-    """A process and all below it."""
-    parents: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue
-            parents.setdefault(parent, []).append(int(entry.name))
-    found = [pid]
-    for one in found:
-        found += parents.get(one, [])
-    return found
-
-
-def pss(pid: int) -> float:
-    """Proportional set size of one process, in MB; 0 for one that is gone."""
-    try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except OSError:
-        return 0.0
-    return int(text.partition("Pss:")[2].split()[0]) / 1024
-
-
 def run(command: list[str]) -> dict[str, Any]:
     """One run: its summary, the most memory that all its processes took together, and its CPU share."""
     start = time.monotonic()
@@ -107,11 +86,12 @@ def main() -> None:
         "zuluko up door": [sys.executable, "-m", "zuluko", "up", "door", "--json"],
         "one Python loop": [sys.executable, "-c", LOOP],
     }
+    where = machine()
     results: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
     for _ in range(runs):
         for way, command in ways.items():
             results[way].append(run(command))
-    print(f"{runs} runs each in turn, {os.cpu_count()} cores, Python {sys.version.split()[0]}\n")
+    print(f"{where} before the first of {runs} runs each in turn\n")
     columns = "evidence to unlock, median / worst, ms | oldest evidence, ms | PSS, MB | cores | lost | good"
     print(f"| | {columns} |\n|{'---|' * 7}")
     for way, found in results.items():
