@@ -55,6 +55,7 @@ class Supervisor:
         self._status = 0
         self._drain_at: float | None = None
         self._selector = selectors.DefaultSelector()
+        self._wakeup: tuple[socket.socket, ...] = ()
         self._account = Account(graph)
 
     def run(self) -> int:
@@ -73,6 +74,13 @@ class Supervisor:
             self._leave_nothing()
             self._account.close()
             lock.release()
+            self._close()
+
+    def _close(self) -> None:
+        signal.set_wakeup_fd(-1)
+        for end in self._wakeup:
+            end.close()
+        self._selector.close()
 
     def _leave_nothing(self) -> None:
         for child in self._children.values():
