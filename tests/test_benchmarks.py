@@ -2,13 +2,17 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from benchmarks import bus
+from benchmarks import board, bus, cgroup, launch, processes
 from benchmarks.bus_peers import PEERS, PYPI, Peer
 from benchmarks.bus_peers.installed import missing
 from benchmarks.bus_peers.work import CASES
+from benchmarks.launch_peers import ours
+from tests.running import alive
+from tests.waiting import until
 
 BRIEF = {name: replace(case, seconds=min(case.seconds, 0.2)) for name, case in CASES.items()}
 
@@ -75,3 +79,105 @@ def test_an_unknown_peer_is_refused_with_those_there_are(capsys: pytest.CaptureF
     with pytest.raises(SystemExit):
         bus.main(["--peers", "ros9"])
     assert "there is no 'ros9'; choose from: zuluko, " in capsys.readouterr().err
+
+
+def test_a_launched_pair_is_weighed_whole():
+    found = launch.measure("zuluko", launch.PAIR, settle=0)
+    assert len(found.forks) == 2
+    assert found.ready > 0
+    with processes.folder() as path, launch.launched("zuluko", path, launch.PAIR) as one:
+        one.await_(2)
+        members = processes.family(one.process.pid)
+        assert len(members) == 4  # the launcher, its view, and the pair
+        assert found.memory > sum(map(processes.pss, members[:1]))
+    until(lambda: not any(map(alive, members)))
+
+
+@pytest.mark.parametrize("name", ["rospy", "dora"])
+def test_a_peers_launcher_does_the_same_work(name: str):
+    if lack := missing(PEERS[name]):
+        pytest.skip(f"{lack} is not installed")
+    found = launch.measure(name, ["idle"] * 2, settle=0)
+    assert len(found.forks) == 2
+    assert found.memory > 0
+
+
+def test_a_graph_that_cannot_run_is_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(ours.INPUTS, "idle", {"ticks": "every now and then"})
+    with pytest.raises(launch.FailedError, match="`now and then` is no duration"):
+        launch.measure("zuluko", ["idle"])
+
+
+def test_starting_and_stopping_leaves_nothing(capsys: pytest.CaptureFixture[str]):
+    launch.main(["-n", "1", "--cycles", "2", "--peers", "zuluko"])
+    said = capsys.readouterr().out
+    assert re.search(
+        r"^\| zuluko( \| [\d.]+ \([\d.]+\)){2} \| [\d.]+( \| [\d.]+ \([\d.]+\)){2} \|$", said, re.M
+    )
+    rows = dict(re.findall(r"^\| ([a-z][^|]*) \| (.*) \|$", said, re.M))
+    assert rows["ours, after"] == "0 | 0 | 0 | 0 | 0"
+    assert rows["one launcher, after its first run"] == rows["one launcher, after its last"]
+
+
+def test_the_door_on_a_board_is_told_in_rows():
+    story = board.run(1.0)
+    assert story.seconds >= 1.0
+    assert story.events
+    said = board.report(story, cgroup.mine())
+    rows = dict(re.findall(r"^\| ([^|]+) \| (.+) \|$", said, re.M))
+    assert rows["heartbeats missed"] == rows["nodes that died"] == "0"
+    assert float(rows["pictures a second"]) > 0
+    assert rows["verdict"].startswith("BAD")  # the owner has not come yet
+
+
+@pytest.mark.parametrize("trouble", ["gave no sign of life for 5 s and is killed", "died (exit status 1)"])
+def test_a_door_that_stumbled_on_its_board_is_not_good(trouble: str):
+    story = board.Story(summary={"good": True})
+    assert story.good
+    story.events.append({"who": "faces", "text": trouble})
+    assert not story.good
+
+
+FIRST = {
+    "1:cpu:/board": {
+        "cpu.cfs_quota_us": "60000",
+        "cpu.cfs_period_us": "100000",
+        "cpu.stat": "throttled_time 2500000000",
+    },
+    "2:memory,hugetlb:/board": {
+        "memory.limit_in_bytes": "536870912",
+        "memory.max_usage_in_bytes": "104857600",
+        "memory.oom_control": "under_oom 0\noom_kill 3",
+    },
+    "0::/": {},
+}
+SECOND = {
+    "0::/board": {
+        "cpu.max": "60000 100000",
+        "cpu.stat": "nr_throttled 9\nthrottled_usec 2500000",
+        "memory.max": "536870912",
+        "memory.peak": "104857600",
+        "memory.events": "oom 4\noom_kill 3",
+    }
+}
+
+
+@pytest.mark.parametrize("version", [FIRST, SECOND])
+def test_a_groups_limits_are_read(version: dict[str, dict[str, str]], tmp_path: Path):
+    for line, files in version.items():
+        _, controllers, path = line.split(":")
+        folder = tmp_path / controllers.partition(",")[0] / path.lstrip("/")
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_text(text + "\n")
+    (tmp_path / "membership").write_text("\n".join(version) + "\n")
+    group = cgroup.mine(tmp_path, tmp_path / "membership")
+    assert (group.memory_limit, group.memory_peak, group.oom_kills) == (512, 100, 3)
+    assert (group.cores, group.throttled) == (0.6, 2.5)
+
+
+def test_a_group_without_limits_has_none(tmp_path: Path):
+    for name, text in {"memory.max": "max", "cpu.max": "max 100000", "cgroup": "0::/"}.items():
+        (tmp_path / name).write_text(text)
+    group = cgroup.mine(tmp_path, tmp_path / "cgroup")
+    assert (group.memory_limit, group.memory_peak, group.oom_kills, group.cores) == (None, None, None, None)
