@@ -1,6 +1,6 @@
 """The bus beside every peer that is installed, in one run: latency, processor time, rate, memory and start.
 
-    python benchmarks/bus.py [--quick] [-n RUNS] [--only CASES] [--peers NAMES]
+    python benchmarks/bus.py [--quick] [-n RUNS] [--seconds MOST] [--only CASES] [--peers NAMES]
 
 Latency is one way and in microseconds, p50 / p99, from the stamp in the message (a frame is in the
 publisher's own array by then; "loaned": in lent memory) to a usable view in the subscriber; in brackets the
@@ -337,7 +337,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("-n", "--runs", type=int, help="3, or 1 with --quick")
-    parser.add_argument("--quick", action="store_true", help="a second of each")
+    parser.add_argument("--seconds", type=float, help="most of each case in a run; 1 with --quick")
+    parser.add_argument("--quick", action="store_true", help="one run, a second of each")
     parser.add_argument("--only", metavar="CASES", help=f"of {','.join(CASES)}, and imu")
     parser.add_argument("--peers", metavar="NAMES", help=f"of {','.join(PEERS)}")
     options = parser.parse_args(argv)
@@ -359,14 +360,15 @@ def main(argv: list[str] | None = None) -> None:
     absent = {name: lack for name in options.peers if (lack := missing(PEERS[name]))}
     there = [name for name in options.peers if name not in absent]
     cases = {name: CASES[name] for name in CASES if name in options.only}
-    if options.quick:
-        cases = {name: replace(case, seconds=min(case.seconds, 1.0)) for name, case in cases.items()}
+    if most := options.seconds or (1.0 if options.quick else None):
+        cases = {name: replace(case, seconds=min(case.seconds, most)) for name, case in cases.items()}
     runs = options.runs or (1 if options.quick else 3)
-    where = machine()
+    where, since = machine(), time.monotonic()
     say: Callable[[str], None] = lambda line: print(f"\r{line:<70}", end="", file=sys.stderr, flush=True)  # noqa: E731
     results, failed = collect(there, cases, runs, say)
     say("")
-    print(f"\n{where} before the first of {runs} runs in turn. us: p50 / p99 (cores)\n")
+    took = (time.monotonic() - since) / 60
+    print(f"\n{where} before the first of {runs} runs in turn, {took:.0f} min. us: p50 / p99 (cores)\n")
     if cases:
         print(table(there, cases, results, failed))
     for name, lack in absent.items():

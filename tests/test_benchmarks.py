@@ -11,7 +11,7 @@ from benchmarks.bus_peers import PEERS, PYPI, Peer
 from benchmarks.bus_peers.installed import missing
 from benchmarks.bus_peers.work import CASES
 from benchmarks.launch_peers import ours
-from tests.running import alive
+from tests.running import ROOT, alive
 from tests.waiting import until
 
 BRIEF = {name: replace(case, seconds=min(case.seconds, 0.2)) for name, case in CASES.items()}
@@ -181,3 +181,13 @@ def test_a_group_without_limits_has_none(tmp_path: Path):
         (tmp_path / name).write_text(text)
     group = cgroup.mine(tmp_path, tmp_path / "cgroup")
     assert (group.memory_limit, group.memory_peak, group.oom_kills, group.cores) == (None, None, None, None)
+
+
+def test_the_page_of_what_was_measured_names_what_there_is():
+    page = (ROOT / "docs/measured.md").read_text()
+    named = set(re.findall(r"(?:benchmarks|scripts|tests)/[\w./]*\w", page))
+    assert {f"benchmarks/{name}.py" for name in ("board", "bus", "door", "launch", "watched")} < named
+    for name in named:
+        assert (ROOT / name).exists(), name
+    for case in re.findall(r"they are (.*) here", page)[0].replace(" and ", " ").replace(",", "").split():
+        assert case.strip("`") in CASES
