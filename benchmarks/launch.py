@@ -36,6 +36,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.bus import FailedError, chosen  # noqa: E402
 from benchmarks.bus_peers import PEERS, ros_master  # noqa: E402
 from benchmarks.bus_peers.installed import missing  # noqa: E402
 from benchmarks.launch_peers import EVENTS, MODULES, PAIR, ours  # noqa: E402
@@ -44,10 +45,6 @@ from benchmarks.processes import environment, family, folder, kill, machine, pss
 SETTLE = 2.0  # s from the readiness of all nodes to the measuring of memory
 PATIENCE = 60.0  # s to that readiness, and to the end of what was told to stop
 GRAPHS = {"pair": PAIR, "eight": ["idle"] * 8, "sixteen": ["idle"] * 16}
-
-
-class FailedError(Exception):
-    """A launcher that could not do the work, and why."""
 
 
 @dataclass
@@ -66,6 +63,7 @@ class Launched:
     path: Path
     process: subprocess.Popen[bytes]
     events: int
+    started: float
     forks: list[float] = field(default_factory=list)
 
     def await_(self, nodes: int) -> None:
@@ -94,27 +92,26 @@ def launched(peer: str, path: Path, nodes: list[str], run: Path | None = None) -
         more["ROS_PACKAGE_PATH"] = f"{path / 'packages'}:{more['ROS_PACKAGE_PATH']}"
     module: Any = importlib.import_module(f"benchmarks.launch_peers.{MODULES[peer]}")
     command = module.command(path, nodes)
+    started = time.monotonic()
     with (path / "log").open("ab") as log:
         process = subprocess.Popen(
             command, cwd=path, env=environment(path, more), stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
     try:
-        yield Launched(path, process, events)
+        yield Launched(path, process, events, started)
     finally:
         kill([process])
         os.close(events)
 
 
 def measure(peer: str, nodes: list[str], settle: float = SETTLE) -> Found:
-    with folder() as path:
-        started = time.monotonic()
-        with launched(peer, path, nodes) as one:
-            one.await_(len(nodes))
-            ready = time.monotonic() - started
-            time.sleep(settle)
-            if one.process.poll() is not None:
-                raise FailedError(one._last_line())
-            return Found(sum(map(pss, family(one.process.pid))), ready, one.forks)
+    with folder() as path, launched(peer, path, nodes) as one:
+        one.await_(len(nodes))
+        ready = time.monotonic() - one.started
+        time.sleep(settle)
+        if one.process.poll() is not None:
+            raise FailedError(one._last_line())
+        return Found(sum(map(pss, family(one.process.pid))), ready, one.forks)
 
 
 Results = dict[tuple[str, str], list[Found]]
@@ -241,12 +238,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("-n", "--runs", type=int, default=3)
     parser.add_argument("--cycles", type=int, default=100, help="starts and stops of each kind; 0 for none")
-    parser.add_argument("--peers", metavar="NAMES", default=",".join(MODULES), help="%(default)s")
+    parser.add_argument("--peers", metavar="NAMES", help=f"of {','.join(MODULES)}")
     options = parser.parse_args(argv)
-    options.peers = [name.strip() for name in options.peers.split(",")]
-    for name in options.peers:
-        if name not in MODULES:
-            parser.error(f"there is no {name!r}; choose from: {', '.join(MODULES)}")
+    options.peers = chosen(parser, options.peers, list(MODULES))
     return options
 
 

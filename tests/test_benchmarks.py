@@ -104,7 +104,7 @@ def test_a_peers_launcher_does_the_same_work(name: str):
 
 def test_a_graph_that_cannot_run_is_told(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(ours.INPUTS, "idle", {"ticks": "every now and then"})
-    with pytest.raises(launch.FailedError, match="`now and then` is no duration"):
+    with pytest.raises(bus.FailedError, match="`now and then` is no duration"):
         launch.measure("zuluko", ["idle"])
 
 
