@@ -1,73 +1,31 @@
-"""A process as the supervisor sees it, of one node or of a group: forked, listened to, ended."""
+"""A process as the supervisor sees it, of one node or of a group: started, listened to, ended."""
 
 import json
 import os
 import signal
 import socket
-import sys
 import time
-import traceback
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
+from zuluko.bus import clock
 from zuluko.launch import runner
+from zuluko.launch.fork import fork
 from zuluko.launch.graph import Entry, Graph
+from zuluko.launch.limits import Usage
+from zuluko.launch.restarts import Restarts, together
+from zuluko.launch.status import Member
 
 LONGEST_LINE = 4096  # bytes of a node's log
-BROKEN_PIPE = 141  # 128 + SIGPIPE
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+LAST = 20  # lines that are shown again when it has failed
+SILENCE = 5.0  # s without a sign of life, after which a process hangs
+DUMP = 0.5  # s that a hung process has to write down where it hangs
 
-
-def fork(name: str, body: Callable[[], int], *, keep: Iterable[int], output: int | None = None) -> int:
-    """Forks a process that runs ``body`` and exits with what it returns, with the descriptors in ``keep`` and
-    the standard three; ``output`` takes what it prints. Gives its pid.
-
-    Signals wait until the child has made its own arrangements: what comes before is neither lost nor taken
-    for the parent's.
-    """
-    parent = os.getpid()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    try:
-        if pid := os.fork():
-            return pid
-    finally:
-        if os.getpid() == parent:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    status = 1
-    try:
-        signal.set_wakeup_fd(-1)
-        for number in _SIGNALS:  # ignoring SIGTERM, even for a moment, would drop one that waits
-            signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.SIG_IGN)
-        runner.become(name, parent)
-        if output is not None:
-            null = os.open(os.devnull, os.O_RDONLY)
-            for target, source in ((0, null), (1, output), (2, output)):
-                os.dup2(source, target)
-        _close_all_but(keep)
-        status = body()
-    except BrokenPipeError:
-        status = BROKEN_PIPE
-    except Exception as error:
-        print_error(error)
-    finally:
-        with suppress(BaseException):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(status)
-
-
-def _close_all_but(keep: Iterable[int]) -> None:
-    low = 3
-    for fd in sorted(keep):
-        os.closerange(low, fd)
-        low = fd + 1
-    os.closerange(low, max(os.sysconf("SC_OPEN_MAX"), 1 << 16))
+State = Literal["waiting", "starting", "ready", "degraded", "failing", "stopped", "ended", "off"]
+Body = Callable[[Graph, tuple[Entry, ...], socket.socket], int]
 
 
 def _printable(raw: bytes) -> str:
@@ -76,66 +34,102 @@ def _printable(raw: bytes) -> str:
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
-def print_error(error: BaseException) -> None:
-    """Prints a traceback from where the user's own code begins."""
-    own = error.__traceback__
-    while own and Path(own.tb_frame.f_code.co_filename).parent == Path(__file__).parent:
-        own = own.tb_next
-    traceback.print_exception(type(error), error, own or error.__traceback__)
-
-
-class Member(NamedTuple):
-    """One node of a process, for whoever looks."""
-
-    name: str
-    state: str
-    pid: int
-
-
 @dataclass
 class Child:
-    """``state``: waiting, starting, late, ready, backoff, ended, failed or stopped."""
+    """``state`` is as ``status.Node`` says, since ``since`` (graph time, ns), for ``reason``; the other times
+    are on the monotonic clock, in s.
+
+    ``late``   it is not ready though its start deadline has passed: the others no longer wait for it
+    ``next``   what is to become of it when it has ended, where that was asked for
+    ``blame``  why the supervisor ended it, where it did so for a fault
+    """
 
     name: str
     entries: tuple[Entry, ...]
-    state: str = "waiting"
+    state: State = "waiting"
+    since: int = field(default_factory=clock.now)
+    reason: str = ""
     pid: int = 0
     started: float = 0.0
-    failures: int = 0
+    ready_after: float = 0.0
+    ended_at: float = float("-inf")
+    late: bool = False
+    next: Literal["", "start", "off"] = ""
+    blame: str = ""
     has_turned: bool = False  # one of its loops, in this life or an earlier one
     ready: set[str] = field(default_factory=set)  # its nodes that are
-    ended: set[str] = field(default_factory=set)  # and those that have no more to do
+    ended: dict[str, int] = field(default_factory=dict)  # those that have no more to do, and since when
     heard: dict[str, float] = field(default_factory=dict)  # when each node last told anything
+    turned: dict[str, float] = field(default_factory=dict)  # when each node's loop did
     kill_at: float | None = None
     restart_at: float | None = None
-    lines: deque[str] = field(default_factory=lambda: deque(maxlen=20))
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=LAST))
+    usage: Usage = field(default_factory=Usage)
     pidfd: int = -1
     _log: int = -1
     _control: socket.socket | None = None
     _unfinished: bytes = b""
 
-    @property
-    def restarts(self) -> bool:
-        return all(entry.restart.on for entry in self.entries)
+    def __post_init__(self) -> None:
+        self.rule = together(entry.restart for entry in self.entries)
+        self.restarts = Restarts(self.rule)
+        self.must = any(entry.must for entry in self.entries)
+
+    def turn(self, state: State, reason: str = "") -> None:
+        self.state, self.reason, self.since = state, reason, clock.now()
 
     @property
     def members(self) -> list[Member]:
         """Its nodes, with their states."""
-        return [
-            Member(entry.name, "ended" if entry.name in self.ended else self.state, self.pid)
-            for entry in self.entries
-        ]
+        return [self._member(entry.name) for entry in self.entries]
 
-    def hung(self, now: float, silence: float) -> str:
-        """A node that gave no sign of life for so many seconds, though a stream drives it; or nothing."""
-        if self.state != "ready":
-            return ""
-        driven = (e.name for e in self.entries if e.is_driven and e.name not in self.ended)
-        return next((name for name in driven if now - self.heard.get(name, now) > silence), "")
+    def _member(self, name: str) -> Member:
+        state, since, reason = self.state, self.since, self.reason
+        if name in self.ended:
+            state, since, reason = "ended", self.ended[name], ""
+        return Member(name, state, since, reason, self.pid, self.usage.memory, self.usage.cpu)
 
     @property
     def alive(self) -> bool:
         return self.pid != 0
+
+    @property
+    def runs(self) -> bool:
+        return self.state in ("ready", "degraded")
+
+    @property
+    def is_up(self) -> bool:
+        """Whether those that wait for it need wait no longer."""
+        return self.late or self.state in ("ready", "degraded", "ended", "failing", "off")
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether a graph that needs it is ready, as far as it goes."""
+        return self.runs or self.state in ("ended", "off")
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it does what it should; one that need not run may take its time to start."""
+        starts = self.state in ("waiting", "starting") and not self.restart_at
+        return self.state in ("ready", "ended", "off") or (starts and not self.must)
+
+    def hung(self, now: float) -> str:
+        """Why it is taken to hang, as a sentence about one of its nodes; or nothing.
+
+        A stream gives a sign of life while it waits. A node with a rhythm of its own may wait for ever, for a
+        button that is pressed once a day: of it the process gives the sign, as long as Python runs in it.
+        """
+        if not self.runs or self.kill_at:
+            return ""
+        for entry in self.entries:
+            if entry.name in self.ended:
+                continue
+            silence = entry.restart.silence or (SILENCE if entry.is_driven else None)
+            if silence and now - self.turned.get(entry.name, now) > silence:
+                return f"gave no sign of life for {silence:g} s"
+            if now - self.heard.get(entry.name, now) > max(SILENCE, silence or 0):
+                return f"gave no sign of life for {SILENCE:g} s, held up outside Python"
+        return ""
 
     @property
     def fds(self) -> tuple[int, ...]:
@@ -143,14 +137,14 @@ class Child:
         control = self._control.fileno() if self._control else -1
         return tuple(fd for fd in (self.pidfd, self._log, control) if fd >= 0)
 
-    def start(self, graph: Graph) -> tuple[int, ...]:
-        """Forks the node; gives the descriptors to watch: its end, its log and its control socket."""
+    def start(self, graph: Graph, body: Body = runner.main) -> tuple[int, int, int]:
+        """Forks the process; gives the descriptors to watch: its end, its log and its control socket."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         reader, writer = os.pipe()
         try:
             self.pid = fork(
-                f"zk:{self.name}",
-                lambda: runner.main(graph, self.entries, theirs),
+                f"{graph.name}/{self.name}",
+                lambda: body(graph, self.entries, theirs),
                 keep=(theirs.fileno(),),
                 output=writer,
             )
@@ -163,9 +157,17 @@ class Child:
             os.close(writer)
         ours.setblocking(False)
         os.set_blocking(reader, False)
-        self.state, self.started, self.restart_at = "starting", time.monotonic(), None
+        self.turn("starting")
+        self.started, self.restart_at, self.late, self.next, self.blame = (
+            time.monotonic(),
+            None,
+            False,
+            "",
+            "",
+        )
         self.heard = {entry.name: self.started for entry in self.entries}
-        self.ready, self.ended, self._unfinished = set(), set(), b""
+        self.turned = dict(self.heard)
+        self.ready, self.ended, self._unfinished, self.usage = set(), {}, b"", Usage()
         self._log, self._control = reader, ours
         self.pidfd = os.pidfd_open(self.pid)
         return self.pidfd, reader, ours.fileno()
@@ -209,13 +211,25 @@ class Child:
             told = dict(json.loads(packet))
         except ValueError:
             return {"malformed": True}
-        self.heard[str(told.get("node"))] = time.monotonic()
+        self._note(str(told.get("node")), runs=told.get("runs") is True)
         return told
 
+    def _note(self, node: str, *, runs: bool) -> None:
+        self.heard[node] = time.monotonic()
+        if not runs:  # else only its process does
+            self.turned[node] = self.heard[node]
+
     def terminate(self) -> None:
-        if self.alive:
+        if self.alive and not self.kill_at:
             os.kill(self.pid, signal.SIGTERM)
             self.kill_at = time.monotonic() + runner.GRACE
+
+    def abort(self, blame: str) -> None:
+        """Ends a process that hangs; it writes down where, if it still can."""
+        self.blame = blame
+        if self.alive:
+            os.kill(self.pid, signal.SIGABRT)
+            self.kill_at = time.monotonic() + DUMP
 
     def kill(self) -> None:
         self.kill_at = None
@@ -234,4 +248,5 @@ class Child:
             if fd >= 0:
                 os.close(fd)
         self.pid, self.pidfd, self._log, self._control, self.kill_at = 0, -1, -1, None, None
+        self.ended_at = time.monotonic()
         return os.waitstatus_to_exitcode(status)

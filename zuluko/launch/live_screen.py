@@ -19,6 +19,7 @@ from zuluko.messages import Frame, LockState
 # From how many columns on the picture stands beside the words, and how large, in pixels; a character shows
 # two, one above the other.
 PICTURES = {100: (48, 36), 76: (32, 24)}
+STATES = {"ready": "green", "ended": "dim", "off": "dim", "failing": "bold red"}  # the others are yellow
 MOODS = {"good": "green", "bad": "bold red", "": "default"}
 
 
@@ -120,7 +121,7 @@ class LiveScreen:
         text = Text()
         for name, state in self._story.states.items():
             text.append(f"{name} ", style="default")
-            text.append(f"{state}   ", style="green" if state == "ready" else "yellow")
+            text.append(f"{state}   ", style=STATES.get(state, "yellow"))
         return text
 
 

@@ -23,6 +23,8 @@ from zuluko.bus.poller import Poller
 from zuluko.bus.publisher import Publisher
 from zuluko.bus.subscriber import Subscriber
 from zuluko.bus.wire import Envelope, Hop
+from zuluko.launch import place
+from zuluko.launch.budget import Budget
 from zuluko.launch.graph import Entry, Graph, Topic, Wire
 from zuluko.messages import Delivery
 
@@ -52,11 +54,14 @@ class Reporter:
 
     def beat(self) -> None:
         """Called whenever the node's loop turns."""
-        if not self._ready:
-            self._ready = self.tell(ready=True)
+        self.ready()
         if (now := time.monotonic()) >= self._next:
             self.tell(stats=self._stats())
             self._next = now + BEAT
+
+    def ready(self) -> None:
+        if not self._ready:
+            self._ready = self.tell(ready=True)
 
     def tell(self, **what: Any) -> bool:
         """False where the supervisor is gone or busy; the next beat tells the same."""
@@ -84,6 +89,7 @@ class Node:
         self._senders: list[CommandSender] = []
         self._unsent = 0
         self._made: list[Any] | None = None
+        self._budget = Budget(entry.budget) if entry.budget else None
         self._reporter = Reporter(entry.name, control, self._stats)
 
     @property
@@ -101,9 +107,17 @@ class Node:
                 ctypes.c_ulong(self._thread), ctypes.py_object(Stopped)
             )
 
+    def beat_beside(self) -> None:
+        """Says that Python runs here, from a thread beside the node's own. A node with a rhythm of its own
+        that has run for so long is ready, though it may not have had anything to say yet."""
+        self._reporter.tell(runs=True)
+        if self._inside and not self._is_driven:
+            self._reporter.ready()
+
     def run(self) -> int:
         """Opens its topics, runs its function to the end, and closes; the exit status."""
         self._thread = threading.get_ident()
+        place.settle(self._entry)
         try:
             self.prepare()
         except OSError as error:  # such as a full disk under the runtime directory
@@ -144,8 +158,6 @@ class Node:
     def _loop(self) -> None:
         inputs = self._made or []
         frames.serve(next((p for kind, p in self._publishers.items() if arrays(kind)), None))
-        if not self._is_driven:
-            self._reporter.beat()
         result = self._call(lambda: self._entry.function(*inputs, **self._entry.options))
         if not isinstance(result, Iterator):
             return
@@ -215,6 +227,8 @@ class Node:
             self._gather(publisher)
         cause: tuple[Hop, ...] = self._driver.cause if self._driver else ()
         envelope: Envelope[Any] = publisher.send(message, cause)
+        if self._budget:
+            self._budget.count(message.stamp, envelope.sent)
         if isinstance(message, Command):
             self._command(message, envelope)
 
@@ -283,6 +297,7 @@ class Node:
             "published": {publisher.topic: publisher.seq for publisher in self._publishers.values()},
             "received": received,
             "lost": {topic: causes for topic, causes in lost.items() if causes},
+            "late": self._budget.late if self._budget else 0,
             "commands": {"taken": sum(s.taken for s in self._senders), "failed": self._failed()},
         }
 

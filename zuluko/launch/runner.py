@@ -2,49 +2,41 @@
 
 The supervisor forks, and the child calls ``main``. They talk over a socket of their own, one JSON object a
 packet, with the node's name under ``node``: ``ready`` once, ``turned`` when its loop has turned, ``stats``
-about once a second and at the end, and ``ended``.
+about once a second and at the end, and ``ended``; and ``runs``, which is told beside the loop, and says no
+more than that Python runs.
 """
 
-import ctypes
+import faulthandler
 import logging
 import os
 import queue
-import random
 import select
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from zuluko.launch.fork import SIGNALS
 from zuluko.launch.graph import Entry, Graph
-from zuluko.launch.node import TERMINATED, Node
+from zuluko.launch.node import BEAT, TERMINATED, Node
 
 GRACE = 3.0  # s from SIGTERM to SIGKILL
-_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
+ORPHANED = 0.8  # s from the supervisor's death to that of its children; they got SIGTERM with it
 
 
-def become(name: str, parent: int) -> None:
-    """Makes a forked child a process of its own: its name, its randomness, and its end with the parent's."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    libc.prctl(_PR_SET_NAME, name.encode()[:15])
-    if os.getppid() != parent:
-        os._exit(1)  # the parent died before the request was made
-    random.seed()
-    if "numpy.random" in sys.modules:
-        sys.modules["numpy.random"].seed()
-
-
-def outlive_by(seconds: float) -> None:
-    """Kills this process so long after its parent's death, if it is still there, with the group it leads."""
+def outlive_by(seconds: float, beat: Callable[[], None] | None = None) -> None:
+    """Kills this process so long after its parent's death, if it is still there, with the group it leads.
+    ``beat`` is called about once a second while the parent lives."""
     parent = os.pidfd_open(os.getppid())
 
     def watch() -> None:
         poll = select.poll()
         poll.register(parent, select.POLLIN)
-        poll.poll()
+        while not poll.poll(round(BEAT * 1000) if beat else None):
+            if beat:
+                beat()
         time.sleep(seconds)
         group = os.getpgrp() == os.getpid()
         os.killpg(0, signal.SIGKILL) if group else os.kill(os.getpid(), signal.SIGKILL)
@@ -55,17 +47,24 @@ def outlive_by(seconds: float) -> None:
 def main(graph: Graph, entries: Sequence[Entry], control: socket.socket) -> int:
     """Runs the nodes of a process to their end, in the forked child; its exit status."""
     os.setpgid(0, 0)  # the terminal's Ctrl-C and hang-up are the supervisor's to act on
+    faulthandler.enable()  # whoever crashes, or is aborted because it hangs, writes down where
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what a node prints is shown at once
+    for entry in entries:
+        os.environ.update(entry.env)
     nodes = [Node(graph, entry, control) for entry in entries]
 
     def stop(*_: object) -> None:
         for node in nodes:
             node.stop()
 
+    def beat() -> None:
+        for node in nodes:
+            node.beat_beside()
+
     signal.signal(signal.SIGTERM, stop)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT))
-    outlive_by(GRACE)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    outlive_by(ORPHANED, beat)
     return nodes[0].run() if len(nodes) == 1 else run_group(nodes)
 
 

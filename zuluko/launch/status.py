@@ -1,7 +1,8 @@
-"""How a running graph fares, told once a second in a file for whoever looks: ``RUN/.<graph>.status.json``.
+"""How a running graph fares, told once a second in a file for whoever looks, ``RUN/.<graph>.status.json``,
+and over the control socket.
 
-It lies beside the graph's directory and not in it, for every node watches that one for news of publishers,
-and would be woken each time.
+The file lies beside the graph's directory and not in it, for every node watches that one for news of
+publishers, and would be woken each time.
 """
 
 import os
@@ -10,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -61,16 +62,34 @@ class Stats(msgspec.Struct, frozen=True):
     received: dict[str, int] = {}
     lost: Losses = {}
     commands: dict[str, int] = {}
+    late: int = 0
 
 
 class Node(msgspec.Struct, frozen=True):
-    """``restarts`` counts starts after the first; ``lost`` is of all its lives, by topic and cause."""
+    """A node, its state, and what its process costs.
+
+    ``state``     waiting (for those that it feeds, or for its next start), starting, ready, degraded (it
+                  runs, but not as it should), failing (it starts no more by itself), stopped, ended (a
+                  source that had no more to say) or off (its ``when`` does not hold)
+    ``since``     graph time in ns at which the state began; ``reason``: why, as a sentence, or empty
+    ``restarts``  starts after the first
+    ``lost``      of all its lives, by topic and cause
+    ``memory``    of its process in MB (PSS); ``cpu``: in cores, over the last second; a group's nodes share
+                  both
+    ``late``      messages of this life that were published beyond its ``budget``
+    """
 
     name: str
     run: str = ""
     state: str = ""
+    since: int = 0
+    reason: str = ""
+    must: bool = True
     pid: int = 0
     restarts: int = 0
+    memory: float = 0.0
+    cpu: float = 0.0
+    late: int = 0
     inputs: tuple[Heard, ...] = ()
     outputs: tuple[Told, ...] = ()
     stats: Stats = Stats()
@@ -78,8 +97,9 @@ class Node(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """``started`` and ``written`` are graph time in ns; ``offset`` is graph time minus the monotonic clock,
-    so that another process can share it."""
+    """``state`` is starting, ready (every ``must`` node is), degraded (some node is not), failing or
+    stopping; ``load`` is that of the board, over a minute, in cores. ``started`` and ``written`` are graph
+    time in ns; ``offset`` is graph time minus the monotonic clock, so that another process can share it."""
 
     graph: str
     file: str
@@ -87,6 +107,8 @@ class Status(msgspec.Struct, frozen=True):
     started: int
     written: int
     offset: int
+    state: str = ""
+    load: float = 0.0
     nodes: tuple[Node, ...] = ()
 
     def losses(self, topic: str) -> Losses:
@@ -124,7 +146,9 @@ def nodes(graph: Graph) -> tuple[Node, ...]:
 
 def _node(entry: Entry) -> Node:
     outputs = tuple(Told(topic.name, tag(topic.kind)) for topic in entry.outputs)
-    return Node(entry.name, entry.run, inputs=tuple(map(_heard, entry.wires)), outputs=outputs)
+    return Node(
+        entry.name, entry.run, must=entry.must, inputs=tuple(map(_heard, entry.wires)), outputs=outputs
+    )
 
 
 def _heard(wire: Wire) -> Heard:
@@ -140,17 +164,16 @@ def _kind(kind: type[Message]) -> Kind:
     return Kind(tag(kind), f"{kind.__module__}:{kind.__qualname__}")
 
 
-class Process(Protocol):
+class Member(NamedTuple):
     """What the supervisor knows of a node."""
 
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def state(self) -> str: ...
-
-    @property
-    def pid(self) -> int: ...
+    name: str
+    state: str
+    since: int
+    reason: str
+    pid: int
+    memory: float
+    cpu: float
 
 
 class Account:
@@ -179,22 +202,27 @@ class Account:
             with suppress(msgspec.MsgspecError):
                 self._stats[node] = msgspec.convert(what["stats"], Stats)
 
-    def beat(self, processes: Iterable[Process]) -> None:
+    def beat(self, state: str, members: Iterable[Member]) -> None:
         if (now := time.monotonic()) >= self._next:
             self._next = now + PERIOD
             with suppress(OSError):
-                self._write(processes)
+                self._write(self.status(state, members))
 
-    def _write(self, processes: Iterable[Process]) -> None:
-        told = Status(
+    def status(self, state: str, members: Iterable[Member]) -> Status:
+        """How the graph and its nodes fare now."""
+        return Status(
             graph=self._graph.name,
             file=str(Path(self._graph.file).absolute()),
             pid=os.getpid(),
             started=self._started,
             written=clock.now(),
             offset=clock.offset(),
-            nodes=tuple(map(self._now, processes)),
+            state=state,
+            load=round(os.getloadavg()[0], 2),
+            nodes=tuple(map(self._now, members)),
         )
+
+    def _write(self, told: Status) -> None:
         target = path(self._graph.name)
         temporary = target.with_suffix(".new")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -202,15 +230,16 @@ class Account:
             file.write(msgspec.json.encode(told))
         temporary.replace(target)
 
-    def _now(self, process: Process) -> Node:
-        name = process.name
+    def _now(self, member: Member) -> Node:
+        name = member.name
+        stats = self._stats.get(name, Stats())
         return msgspec.structs.replace(
             self._nodes[name],
-            state=process.state,
-            pid=process.pid,
             restarts=max(0, self._starts[name] - 1),
-            stats=self._stats.get(name, Stats()),
+            stats=stats,
+            late=stats.late,
             lost=self._lost(name),
+            **member._asdict(),
         )
 
     def _lost(self, node: str) -> Losses:

@@ -53,6 +53,7 @@ class Story:
         self._has_truth = has_truth
         self.events: deque[Event] = deque(maxlen=1000)
         self.states: dict[str, str] = {}
+        self.reasons: dict[str, str] = {}
         self.messages: Counter[str] = Counter()  # by topic
         self.counts: Counter[str] = Counter()  # of what happened
         self.rates: dict[str, deque[int]] = {}
@@ -156,11 +157,11 @@ class Story:
         """One of the supervisor's events: a node's state, a line of its log, its statistics."""
         node = str(event.get("node", ""))
         if "state" in event:
-            self.states[node] = event["state"]
+            self.states[node], self.reasons[node] = event["state"], event.get("reason", "")
         if "stats" in event:
             self._count_lost(node, event["stats"])
-        if event.get("state") == "ready":
-            self._tell(now, node, f"ready after {event.get('after', 0):.2f} s")
+        if "after" in event:
+            self._tell(now, node, f"ready after {event['after']:.2f} s")
         if said := event.get("text") or event.get("log"):
             self._tell(now, node or "zuluko", str(said), "bad" if "state" in event else "")
 

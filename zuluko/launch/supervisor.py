@@ -1,95 +1,111 @@
-"""The supervisor: forks the nodes of a graph from one process that has imported what they need, starts them
-in the order of need, restarts what dies, and leaves nothing running.
+"""The supervisor: starts the processes of a graph in the order of need from one that has imported what they
+need, starts anew what dies or hangs, and leaves nothing running.
 
-It is one loop over pidfds, log pipes, control sockets and its own timers. It opens no nng socket and starts
-no thread, because it forks; whoever watches the bus (the view) is a forked child of its own.
+It is one loop over pidfds, log pipes, sockets and its own timers. It opens no nng socket and starts no
+thread, because it forks; whoever hears the bus (the view, the watcher of conditions) is a forked process of
+its own.
 """
 
 import gc
-import json
 import os
-import select
 import selectors
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from typing import Any
 
-from zuluko.launch.child import BROKEN_PIPE, Child, fork
+from zuluko.bus import clock
+from zuluko.launch import limits, runner
+from zuluko.launch.child import Body, Child
+from zuluko.launch.control import Control
+from zuluko.launch.fork import BROKEN_PIPE
 from zuluko.launch.graph import Entry, Graph
 from zuluko.launch.graphlock import GraphLock
+from zuluko.launch.helper import Helper
+from zuluko.launch.journal import Journal
 from zuluko.launch.node import USER_MISTAKE
+from zuluko.launch.notify import Notify
+from zuluko.launch.order import SETTLE, Order
+from zuluko.launch.requests import Requests
 from zuluko.launch.runner import GRACE
-from zuluko.launch.status import Account
+from zuluko.launch.status import Member, Status
+from zuluko.launch.switches import Switches
+from zuluko.launch.teller import Teller
 
-START_DEADLINE = 10.0  # s to a node's first beat; after that the others no longer wait for it
+START_DEADLINE = 10.0  # s to a node's readiness; after that the others no longer wait for it
 DRAIN = 0.5  # s that the rest has after the last source ended
-BACKOFF = (0.1, 5.0)  # s to the first and at most to any restart; doubled in between
-STEADY = 10.0  # s of life that make an earlier failure forgotten
-MOST_RESTARTS = 10  # in a row
-SILENCE = 5.0  # s without a sign of life from a node that waits for messages: it hangs
-LINES = (200, 1000)  # of a node's log: a second, and at once
 
 Watch = Callable[[int], int]
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-_UP = ("ready", "ended", "late", "failed")
 
 
 class Supervisor:
     """Runs one graph to its end. ``watch`` is called in a process of its own with the file descriptor on
-    which the graph's events come, one JSON object a line; what it returns is the graph's exit status."""
+    which the graph's events come, one JSON object a line; what it returns is the graph's exit status.
+    ``body`` is what each node's process runs."""
 
-    def __init__(self, graph: Graph, watch: Watch | None = None) -> None:
-        self._graph = graph
-        self._watch = watch
+    def __init__(self, graph: Graph, watch: Watch | None = None, body: Body = runner.main) -> None:
+        self._graph, self._watch, self._body = graph, watch, body
         graph.watched = watch is not None
-        self._children = {name: Child(name, entries) for name, entries in graph.processes.items()}
-        self._view = 0
-        self._view_fd = -1
-        self._events: socket.socket | None = None
-        self._budgets: dict[str, tuple[float, float, int]] = {}
-        self._stopping = False
+        self.children = {name: Child(name, entries) for name, entries in graph.processes.items()}
+        self._order = Order(graph)
+        self._selector = selectors.DefaultSelector()
+        self._teller = Teller(graph)
+        self._tell = self._teller.tell
+        self._requests = Requests(self)
+        self._switches = Switches(graph, self._selector, self._switch, self._tell)
+        self._notify = Notify()
+        self._wakeup: tuple[socket.socket, ...] = ()
+        self._begun = time.monotonic()
+        self._was_ready = False
+        self._stopping: float | None = None  # since when
+        self._failed: Child | None = None  # that had to run, and does not
         self._status = 0
         self._drain_at: float | None = None
-        self._selector = selectors.DefaultSelector()
-        self._wakeup: tuple[socket.socket, ...] = ()
-        self._account = Account(graph)
+
+    @property
+    def journal(self) -> Journal:
+        return self._teller.journal
 
     def run(self) -> int:
         """Starts, supervises and stops the graph; its exit status. Raises AlreadyRunningError."""
-        lock = GraphLock(self._graph.name)
-        try:
+        with ExitStack() as stack:
+            stack.callback(self._close)
+            lock = GraphLock(self._graph.name)
+            stack.callback(self._requests.end)
+            stack.callback(lock.release)
+            stack.callback(self._teller.account.close)
+            control = stack.enter_context(Control(self._graph.name, self._selector, self._requests.take))
+            stack.callback(self._leave_nothing)
             self._take_signals()
             gc.collect()
             gc.freeze()  # a collection in a child would copy every page that it marks
             if self._watch:
                 self._start_view(self._watch)
+            self._switches.start(self.children)
             while self._turn():
-                pass
+                control.tidy()
             return self._end_view()
-        finally:
-            self._leave_nothing()
-            self._account.close()
-            lock.release()
-            self._close()
+
+    def _leave_nothing(self) -> None:
+        for child in self.children.values():
+            if child.alive:
+                child.kill()
+                child.reap()
+        self._switches.close()
+        if self._teller.view:
+            os.kill(self._teller.view.pid, signal.SIGKILL)
+            self._reap_view()
 
     def _close(self) -> None:
+        self._notify.close()
         signal.set_wakeup_fd(-1)
         for end in self._wakeup:
             end.close()
         self._selector.close()
-
-    def _leave_nothing(self) -> None:
-        for child in self._children.values():
-            if child.alive:
-                child.kill()
-                child.reap()
-        if self._view:
-            os.kill(self._view, signal.SIGKILL)
-            self._reap_view(os.waitpid(self._view, 0)[1])
 
     def _take_signals(self) -> None:
         reader, writer = socket.socketpair()
@@ -104,68 +120,84 @@ class Supervisor:
     def _on_signal(self) -> None:
         numbers = self._wakeup[0].recv(64)
         if not self._stopping:
-            self._tell(text="stopping")
-            self._stop()
+            self.stop()
         elif signal.SIGINT in numbers:  # a second Ctrl-C does not wait
-            for child in self._children.values():
+            for child in self.children.values():
                 child.kill()
 
     def _turn(self) -> bool:
         """One turn of the loop; False when the graph is over."""
         now = time.monotonic()
-        if self._drain_at and now >= self._drain_at and not self._stopping:
+        if self._drain_at and now >= self._drain_at:
             self._stop()
-        if not self._stopping:
+        if self._stopping is None:
+            self._switches.look(now)
             self._start_what_can(now)
-        for child in self._children.values():
+            self._look_at_each(now)
+        else:
+            self._stop_what_can(now)
+        for child in self.children.values():
             if child.kill_at and now >= child.kill_at:
-                self._tell(child, text=f"does not stop within {GRACE:g} s and is killed")
+                if not child.blame:
+                    self._tell(child.name, text=f"does not stop within {GRACE:g} s and is killed")
                 child.kill()
-        if self._stopping and not any(child.alive for child in self._children.values()):
+        if self._stopping and not any(child.alive for child in self.children.values()):
             return False
-        self._account.beat(member for child in self._children.values() for member in child.members)
+        self._requests.look()
+        self._tell_state(now)
         for key, _ in self._selector.select(self._patience(now)):
             if self._selector.get_map().get(key.fd) == key:  # an event before it may have ended the child
                 key.data()
         return True
 
     def _patience(self, now: float) -> float:
-        moments = [now + 1.0, self._drain_at]
-        for child in self._children.values():
+        moments = [now + (1.0 if self._stopping is None else SETTLE), self._drain_at]
+        moments += [self._notify.due, self._switches.due]
+        for child in self.children.values():
             moments += [child.kill_at, child.restart_at]
         return max(0.0, min(moment for moment in moments if moment) - now)
 
     def _start_what_can(self, now: float) -> None:
-        """Starts each node whose consumers are ready: consumers first, so that nothing is lost on them."""
-        for child in self._children.values():
-            if child.state == "backoff" and now >= (child.restart_at or 0):
+        for child in self.children.values():
+            if child.restart_at and now >= child.restart_at:
                 self._start(child)
-            elif hung := child.hung(now, SILENCE):
-                self._tell(hung, text=f"gave no sign of life for {SILENCE:g} s and is killed")
-                child.kill()
-                child.heard.clear()
-            elif child.state == "starting" and now - child.started > START_DEADLINE:
-                child.state = "late"
-                what = f"is not ready after {START_DEADLINE:g} s; the others go on without it"
-                self._tell(child, text=what)
-        waiting = [child for child in self._children.values() if child.state == "waiting"]
-        free = [child for child in waiting if self._is_needed_by_none(child)]
-        settled = all(child.state in ("waiting", *_UP) for child in self._children.values())
-        if waiting and not free and settled:
-            # Nodes that drive each other in a circle: one has to begin, and no source before it.
-            free = sorted(waiting, key=lambda child: any(entry.is_source for entry in child.entries))[:1]
-        for child in free:
+        for child in self._order.to_start(self.children):
             self._start(child)
 
-    def _is_needed_by_none(self, child: Child) -> bool:
-        return all(self._children[name].state in _UP for name in self._graph.driven_by(child.name))
+    def _stop_what_can(self, now: float) -> None:
+        assert self._stopping
+        for child in self._order.to_stop(self.children.values(), self._stopping, now):
+            child.terminate()
+
+    def _look_at_each(self, now: float) -> None:
+        for child in self.children.values():
+            if how := child.hung(now):
+                self._tell(child.name, text=f"{how} and is killed")
+                child.abort(how)
+            elif child.state == "starting" and not child.late and now - child.started > START_DEADLINE:
+                child.late, child.reason = True, f"is not ready after {START_DEADLINE:g} s"
+                self._tell(child.name, text=f"{child.reason}; the others go on without it")
+            if child.alive and child.usage.look(child.pid, now):
+                self._judge(child)
+
+    def _judge(self, child: Child) -> None:
+        """Tells of a process that uses more than it may, and ends it where that was asked for."""
+        what, restart = limits.excess(child.usage, child.entries)
+        if what and child.state == "ready":
+            self._turn_to(child, "degraded", what)
+            self._tell(child.name, text=what + ("; it starts anew" if restart else ""))
+            if restart:
+                child.blame = what
+                child.terminate()
+        elif not what and child.state == "degraded":
+            self._turn_to(child, "ready")
 
     def _start(self, child: Child) -> None:
         try:
-            end, log, control = child.start(self._graph)
+            end, log, control = child.start(self._graph, self._body)
         except OSError as error:  # no memory, process or descriptor left
-            child.failures += 1
-            self._back_off(child, str(error))
+            child.started = time.monotonic()
+            self._after_death(child, str(error))
             return
         self._selector.register(end, selectors.EVENT_READ, lambda: self._on_exit(child))
         self._selector.register(log, selectors.EVENT_READ, lambda: self._on_log(child, log))
@@ -176,24 +208,7 @@ class Supervisor:
         lines = child.read_log()
         if lines is None:
             self._forget(fd)
-        self._pass_on(child, lines or [])
-
-    def _pass_on(self, child: Child, lines: list[str]) -> None:
-        """Tells a node's lines; of a node that pours them out some are left out, and that is told."""
-        a_second, at_once = LINES
-        left, when, cut = self._budgets.get(child.name, (at_once, time.monotonic(), 0))
-        now = time.monotonic()
-        left = min(at_once, left + (now - when) * a_second)
-        for line in lines:
-            if left < 1:
-                cut += 1
-                continue
-            if cut:
-                self._tell(child, text=f"({cut} lines left out)")
-                cut = 0
-            left -= 1
-            self._tell(child, log=line)
-        self._budgets[child.name] = (left, now, cut)
+        self._teller.pass_on(child.name, lines or [])
 
     def _on_control(self, child: Child, fd: int) -> bool:
         """Hears what a node tells of itself; False when there is no more for now."""
@@ -202,13 +217,15 @@ class Supervisor:
             self._forget(fd)
             return False
         node = str(told.get("node"))
-        if "ready" in told:
-            self._tell(node, state="ready", after=round(time.monotonic() - child.started, 3))
+        if "ready" in told and node not in child.ready:
+            after = round(time.monotonic() - child.started, 3)
             child.ready.add(node)
-            if len(child.ready) == len(child.entries):
-                child.state = "ready"
+            if len(child.ready) == len(child.entries) and child.state == "starting":
+                child.turn("ready")
+                child.ready_after = after
+            self._tell(node, state="ready", after=after)
         if "ended" in told and len(child.entries) > 1:
-            child.ended.add(node)
+            child.ended[node] = child.since
             self._tell(node, state="ended")
             self._note_end()
         child.has_turned |= "turned" in told
@@ -224,38 +241,44 @@ class Supervisor:
         *_, control = child.fds
         while self._on_control(child, control):
             pass  # what it told before it died
-        self._pass_on(child, child.read_log(final=True) or [])
+        self._teller.pass_on(child.name, child.read_log(final=True) or [])
         for fd in child.fds:
             self._forget(fd)
         code = child.reap()
-        child.failures = 1 if time.monotonic() - child.started > STEADY else child.failures + 1
         if self._stopping:
-            child.state = "stopped"
-            self._tell_all(child, state="stopped")
+            self._turn_to(child, "stopped")
+        elif child.next == "start":
+            self._start(child)
+        elif child.next == "off":
+            self._turn_to(child, "off", "its `when` does not hold")
         elif code == 0:
-            child.state = "ended"
-            self._tell_all(child, state="ended")
+            self._turn_to(child, "ended")
             self._note_end()
         elif code == USER_MISTAKE and not child.has_turned:
             self._fail(child, "cannot run")
-        elif not child.restarts:
-            self._fail(child, f"died ({_how(code)})")
-        elif child.failures > MOST_RESTARTS:
-            self._fail(child, f"died {child.failures} times in a row ({_how(code)})")
         else:
-            self._back_off(child, _how(code))
+            self._after_death(child, child.blame or f"died ({_how(code)})")
 
-    def _back_off(self, child: Child, how: str) -> None:
-        wait = min(BACKOFF[0] * 2 ** (child.failures - 1), BACKOFF[1])
-        child.state, child.restart_at = "backoff", time.monotonic() + wait
-        self._tell_all(child, state="died")
-        self._tell(child, text=f"died ({how}); it starts again in {wait:g} s")
+    def _after_death(self, child: Child, how: str) -> None:
+        """Lets it start again after a while, or fail for good."""
+        now = time.monotonic()
+        wait = child.restarts.died(now, now - child.started)
+        if wait is None:
+            again = f", and {child.restarts.why()}" if child.rule.on else ""
+            self._fail(child, how + again)
+            return
+        self._turn_to(child, "waiting", f"{how}; it starts again in {wait:.1f} s")
+        child.restart_at = now + wait
+        self._tell(child.name, text=child.reason)
 
     def _fail(self, child: Child, how: str) -> None:
-        child.state = "failed"
-        self._status = 1
-        self._tell_all(child, state="failed")
-        self._tell(child, text=f"{how}; the graph stops")
+        self._turn_to(child, "failing", how)
+        if not child.must:
+            self._tell(child.name, text=f"{how}; the graph goes on without it")
+            self._note_end()
+            return
+        self._status, self._failed = 1, child
+        self._tell(child.name, text=f"{how}; the graph stops")
         self._stop()
 
     def _note_end(self) -> None:
@@ -265,64 +288,137 @@ class Supervisor:
             self._drain_at = time.monotonic() + DRAIN
 
     def _has_ended(self, entry: Entry) -> bool:
-        child = self._children[entry.process]
-        return child.state == "ended" or entry.name in child.ended
+        child = self.children[entry.process]
+        return child.state in ("ended", "failing") or entry.name in child.ended
+
+    def stop(self) -> None:
+        if self._stopping is None:
+            self._tell(text="stopping")
+            self._stop()
 
     def _stop(self) -> None:
-        self._stopping = True
-        for child in self._children.values():
+        self._drain_at = None
+        if self._stopping is None:
+            self._stopping = time.monotonic()
+            self._notify.stopping()
+        for child in self.children.values():
             child.restart_at = None
+
+    def restart(self, child: Child) -> str:
+        """Starts a process anew as somebody asked; why it cannot, or nothing."""
+        if self._stopping is not None:
+            return "the graph is stopping"
+        if child.state == "off" or child.next == "off":
+            return f"{child.name} is off: {child.reason or 'its `when` does not hold'}"
+        child.restarts.forget()
+        self._drain_at = None
+        if child.alive:
+            child.next, child.late = "start", False
             child.terminate()
+        else:
+            self._start(child)
+        return ""
+
+    def _switch(self, child: Child, *, on: bool, why: str) -> None:
+        """Starts or stops a process as its condition says."""
+        if self._stopping is not None:
+            return
+        if on and child.state == "off":
+            child.restarts.forget()
+            self._turn_to(child, "waiting")
+        elif on and child.next == "off":
+            child.next = "start"
+        elif not on and child.alive:
+            child.next = "off"
+            child.terminate()
+        elif not on and child.state in ("waiting", "failing"):
+            child.restart_at = None
+            self._turn_to(child, "off", why)
 
     def _start_view(self, watch: Watch) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
-        self._view = fork("zk:view", lambda: watch(theirs.fileno()), keep=(theirs.fileno(),))
-        theirs.close()
-        self._events, self._view_fd = ours, os.pidfd_open(self._view)
-        self._selector.register(self._view_fd, selectors.EVENT_READ, self._on_view_exit)
+        view = self._teller.view = Helper(f"{self._graph.name}/view", watch)
+        self._selector.register(view.pidfd, selectors.EVENT_READ, self._on_view_exit)
 
     def _on_view_exit(self) -> None:
         """Nobody looks any more: after a closed pipe (`| head`) the graph stops, else it goes on."""
-        code = self._reap_view(os.waitpid(self._view, 0)[1])
+        code = self._reap_view()
         if code == BROKEN_PIPE:
             self._status = BROKEN_PIPE
             self._stop()
-        elif not self._stopping:
+        elif self._stopping is None:
             self._tell(text=f"the view died ({_how(code)}); the graph goes on")
 
-    def _reap_view(self, status: int) -> int:
-        self._forget(self._view_fd)
-        os.close(self._view_fd)
-        if self._events:
-            self._events.close()
-        self._view, self._events = 0, None
-        return os.waitstatus_to_exitcode(status)
+    def _reap_view(self) -> int:
+        view, self._teller.view = self._teller.view, None
+        assert view
+        self._forget(view.pidfd)
+        return view.reap()
 
     def _end_view(self) -> int:
         """Lets the view show how it ended; its exit status is the graph's, unless that failed."""
-        if not self._view or not self._events:
-            return self._status
-        self._events.shutdown(socket.SHUT_WR)
-        ended, _, _ = select.select([self._view_fd], [], [], GRACE)
-        if not ended:
-            return self._status or 1
-        return self._status or abs(self._reap_view(os.waitpid(self._view, 0)[1]))
+        if view := self._teller.view:
+            view.hang_up()
+            if not view.ends_within(GRACE):
+                return self._status or 1
+            self._status = self._status or abs(self._reap_view())
+        if self._failed:
+            self._tell_last(self._failed)
+        return self._status
+
+    def _tell_last(self, child: Child) -> None:
+        """Of what made the graph fail, how it ended and its last lines, where they are not lost in the
+        rest."""
+        print(f"the graph {self._graph.name} stopped: {child.name} {child.reason}", file=sys.stderr)
+        if child.lines:
+            print("its last lines:", *(f"  {line}" for line in child.lines), sep="\n", file=sys.stderr)
+        sys.stderr.flush()
+
+    @property
+    def _members(self) -> Iterator[Member]:
+        return (member for child in self.children.values() for member in child.members)
+
+    def status(self) -> Status:
+        return self._teller.account.status(self._state, self._members)
+
+    @property
+    def _state(self) -> str:
+        if self._stopping is not None:
+            return "failing" if self._failed else "stopping"
+        if not self._was_ready:
+            return "starting"
+        return "ready" if all(child.is_well for child in self.children.values()) else "degraded"
+
+    def _tell_state(self, now: float) -> None:
+        """To systemd, to the status file and, once, to whoever looks."""
+        if self._teller.view:
+            self._teller.view.flush()
+        if not self._was_ready and all(c.is_fit for c in self.children.values() if c.must):
+            self._was_ready = True
+            self._notify.ready()
+            self._tell(graph="ready", text=f"the graph is ready after {now - self._begun:.2f} s")
+        self._teller.account.beat(self._state, self._members)
+        self._notify.status(self._summary())
+        self._notify.beat(now, healthy=self._is_healthy())
+
+    def _is_healthy(self) -> bool:
+        """Whether each node that must run does, or has not been away for long."""
+        away = [child for child in self.children.values() if child.must and not child.is_fit]
+        longest = max((clock.now() - child.since for child in away), default=0)
+        return not self._failed and longest < START_DEADLINE * 1e9
+
+    def _summary(self) -> str:
+        """The graph's state, and those of its nodes that are not well, in one line."""
+        ill = [f"{c.name} {c.reason or c.state}" for c in self.children.values() if not c.is_well]
+        return "; ".join([self._state, *ill]) if self._stopping is None else self._state
+
+    def _turn_to(self, child: Child, state: Any, reason: str = "") -> None:
+        child.turn(state, reason)
+        self._tell_all(child, state=state, **({"reason": reason} if reason else {}))
 
     def _tell_all(self, child: Child, **what: Any) -> None:
         """Tells something of each node of a process."""
         for entry in child.entries:
             self._tell(entry.name, **what)
-
-    def _tell(self, who: Child | str = "", **what: Any) -> None:
-        """Tells the view; without one, standard error hears what a person should know."""
-        name = who if isinstance(who, str) else who.name
-        self._account.note(name, what)
-        if self._events:
-            with suppress(OSError):  # a view that stands still misses it, and holds nobody up
-                self._events.send(json.dumps({"node": name, **what}).encode())
-        elif said := what.get("text") or what.get("log"):
-            print(f"{name}: {said}" if name else said, file=sys.stderr, flush=True)
 
 
 def _how(code: int) -> str:

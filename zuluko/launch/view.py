@@ -19,7 +19,7 @@ from zuluko.bus.message import Message
 from zuluko.bus.poller import Poller
 from zuluko.bus.subscriber import Subscriber
 from zuluko.launch.graph import Graph
-from zuluko.launch.runner import outlive_by
+from zuluko.launch.runner import ORPHANED, outlive_by
 from zuluko.launch.story import Event, Story
 
 REFRESH = 125  # ms between two pictures of the screen
@@ -45,7 +45,7 @@ def watch(graph: Graph, events: int, *, style: Style = "auto") -> int:
     """Shows a running graph until its events end; 0 if the lock did what it should, else 1."""
     stop = Stop()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
-    outlive_by(1.0)
+    outlive_by(ORPHANED)
     demo = any(entry.options.get("source") == "demo" for entry in graph.entries.values())
     story = Story(_holds(graph), clock.now(), has_truth=demo)
     with ExitStack() as stack:

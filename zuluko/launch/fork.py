@@ -1,0 +1,84 @@
+"""Forking a process of the graph, with what is its own: name, randomness, descriptors, signals and end."""
+
+import ctypes
+import os
+import random
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from zuluko.launch import title
+
+BROKEN_PIPE = 141  # 128 + SIGPIPE
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_PR_SET_PDEATHSIG = 1
+
+
+def fork(name: str, body: Callable[[], int], *, keep: Iterable[int], output: int | None = None) -> int:
+    """Forks a process that runs ``body`` and exits with what it returns, with the descriptors in ``keep`` and
+    the standard three; ``output`` takes what it prints. Gives its pid.
+
+    Signals wait until the child has made its own arrangements: what comes before is neither lost nor taken
+    for the parent's.
+    """
+    parent = os.getpid()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        if pid := os.fork():
+            return pid
+    finally:
+        if os.getpid() == parent:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    status = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in SIGNALS:  # ignoring SIGTERM, even for a moment, would drop one that waits
+            signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.SIG_IGN)
+        _become(name, parent)
+        if output is not None:
+            null = os.open(os.devnull, os.O_RDONLY)
+            for target, source in ((0, null), (1, output), (2, output)):
+                os.dup2(source, target)
+        _close_all_but(keep)
+        status = body()
+    except BrokenPipeError:
+        status = BROKEN_PIPE
+    except Exception as error:
+        print_error(error)
+    finally:
+        with suppress(BaseException):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
+
+
+def _close_all_but(keep: Iterable[int]) -> None:
+    low = 3
+    for fd in sorted(keep):
+        os.closerange(low, fd)
+        low = fd + 1
+    os.closerange(low, max(os.sysconf("SC_OPEN_MAX"), 1 << 16))
+
+
+def _become(name: str, parent: int) -> None:
+    """Makes a forked child a process of its own: its name, its randomness, and its end with the parent's."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    title.show(name)
+    if os.getppid() != parent:
+        os._exit(1)  # the parent died before the request was made
+    random.seed()
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed()
+
+
+def print_error(error: BaseException) -> None:
+    """Prints a traceback from where the user's own code begins."""
+    own = error.__traceback__
+    while own and Path(own.tb_frame.f_code.co_filename).parent == Path(__file__).parent:
+        own = own.tb_next
+    traceback.print_exception(type(error), error, own or error.__traceback__)

@@ -1,0 +1,20 @@
+"""What ``ps`` and ``top`` show of a process."""
+
+import ctypes
+from pathlib import Path
+
+_PR_SET_NAME = 15
+
+
+def show(name: str) -> None:
+    """Calls this process ``zuluko: name`` where the whole command line is shown, and ``zk:`` with the last
+    part of the name where fifteen characters are.
+
+    The command line is what the kernel reads from the process's own memory, so it is written over there; no
+    title is longer than the command line was.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, f"zk:{name.rpartition('/')[2]}".encode()[:15])
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    start, end = int(fields[45]), int(fields[46])  # arg_start and arg_end, of proc(5)
+    if start and (room := end - start - 1) > 0:
+        ctypes.memmove(start, f"zuluko: {name}".encode()[:room].ljust(room + 1, b"\0"), room + 1)
