@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,15 +25,18 @@ def zuluko(*arguments: str, timeout: float = 60, **options: Any) -> subprocess.C
 
 
 class Up:
-    """A graph that runs; ``events`` grows with what it tells."""
+    """A graph that runs; ``events`` grows with what it tells. ``program`` is what runs it."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(
+        self, *arguments: str, program: Sequence[str] = ("-m", "zuluko", "up"), **options: Any
+    ) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "zuluko", "up", *arguments, "--json"],
+            [sys.executable, *program, *arguments, "--json"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=ROOT,
             start_new_session=True,
+            **options,
         )
         self.events: list[dict[str, Any]] = []
         self._rest = b""
@@ -62,8 +65,9 @@ class Up:
         return found
 
     def children(self) -> dict[str, int]:
-        """The pids of its processes, by name."""
-        return children(self.process.pid)
+        """The pids of its processes, by name; not of one that has just been forked and has none yet."""
+        own = Path(f"/proc/{self.process.pid}/comm").read_text().strip()
+        return {name: pid for name, pid in children(self.process.pid).items() if name != own}
 
     def stop(self, number: int = signal.SIGINT) -> int:
         self.process.send_signal(number)
@@ -80,8 +84,8 @@ class Up:
 
 
 @contextmanager
-def up(*arguments: str) -> Iterator[Up]:
-    running = Up(*arguments)
+def up(*arguments: str, **options: Any) -> Iterator[Up]:
+    running = Up(*arguments, **options)
     try:
         yield running
     finally:

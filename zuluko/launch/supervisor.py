@@ -32,7 +32,7 @@ from zuluko.launch.order import SETTLE, Order
 from zuluko.launch.requests import Requests
 from zuluko.launch.runner import GRACE
 from zuluko.launch.status import Member, Status
-from zuluko.launch.switches import Switches
+from zuluko.launch.switches import FALSE, Switches
 from zuluko.launch.teller import Teller
 
 START_DEADLINE = 10.0  # s to a node's readiness; after that the others no longer wait for it
@@ -250,7 +250,8 @@ class Supervisor:
         elif child.next == "start":
             self._start(child)
         elif child.next == "off":
-            self._turn_to(child, "off", "its `when` does not hold")
+            self._turn_to(child, "off", FALSE)
+            self._tell(child.name, text=f"off: {FALSE}")
         elif code == 0:
             self._turn_to(child, "ended")
             self._note_end()
@@ -309,7 +310,7 @@ class Supervisor:
         if self._stopping is not None:
             return "the graph is stopping"
         if child.state == "off" or child.next == "off":
-            return f"{child.name} is off: {child.reason or 'its `when` does not hold'}"
+            return f"{child.name} is off: {child.reason or FALSE}"
         child.restarts.forget()
         self._drain_at = None
         if child.alive:
@@ -331,7 +332,7 @@ class Supervisor:
         elif not on and child.alive:
             child.next = "off"
             child.terminate()
-        elif not on and child.state in ("waiting", "failing"):
+        elif not on and not child.alive and child.state != "ended" and child.reason != why:
             child.restart_at = None
             self._turn_to(child, "off", why)
 
