@@ -18,17 +18,32 @@ Set = Annotated[list[str], typer.Option("--set", help="a parameter of the graph"
 Name = Annotated[str, typer.Option(help="what the graph is called; its file's name unless given")]
 Expand = Annotated[bool, typer.Option("--expand", help="print the graph with all put in, as YAML")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object a line")]
+Spawn = Annotated[bool, typer.Option("--spawn", help="debug: start a fresh interpreter for each node")]
+Threads = Annotated[bool, typer.Option("--threads", help="debug: one process, each node a thread, for pdb")]
 
 
-def up(graph: File, set_: Set = [], name: Name = "", as_json: Json = False) -> None:  # noqa: B006
+def up(  # noqa: PLR0917
+    graph: File,
+    set_: Set = [],  # noqa: B006
+    name: Name = "",
+    as_json: Json = False,
+    spawn: Spawn = False,
+    threads: Threads = False,
+) -> None:
     """Start a graph, watch it, and stop it with Ctrl-C."""
     checked = _load(graph, set_, name)
     from zuluko.bus.topics import TopicError
+    from zuluko.launch import spawned
+    from zuluko.launch import threads as threaded
     from zuluko.launch.graphlock import AlreadyRunningError
     from zuluko.launch.supervisor import Supervisor
 
     try:
-        sys.exit(Supervisor(checked, _watch(checked, as_json)).run())
+        if threads:
+            sys.exit(threaded.run(checked))
+        sets = {key: value for key, _, value in (given.partition("=") for given in set_)}
+        body = spawned.Spawn(sets) if spawn else None
+        sys.exit(Supervisor(checked, _watch(checked, as_json), body).run())
     except (AlreadyRunningError, TopicError) as error:
         fail(error)
     except OSError as error:  # such as a full disk under the runtime directory

@@ -137,7 +137,7 @@ class Child:
         control = self._control.fileno() if self._control else -1
         return tuple(fd for fd in (self.pidfd, self._log, control) if fd >= 0)
 
-    def start(self, graph: Graph, body: Body = runner.main) -> tuple[int, int, int]:
+    def start(self, graph: Graph, body: Body) -> tuple[int, int, int]:
         """Forks the process; gives the descriptors to watch: its end, its log and its control socket."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         reader, writer = os.pipe()

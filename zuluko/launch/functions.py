@@ -85,10 +85,15 @@ def _file(file: Path) -> Any:
     folder = str(file.parent.resolve())
     if folder not in sys.path:
         sys.path.append(folder)  # last: a user's statistics.py must not stand in for Python's own
-    module = _import(file.stem, str(file))
-    if Path(module.__file__ or "").resolve() != file.resolve():
-        raise RunError(f"{file.name} bears the name of another module ({module.__file__}); rename the file")
-    return module
+    found = _import(file.stem, str(file))
+    if Path(found.__file__ or "").resolve() != file.resolve():
+        raise RunError(f"{file.name} bears the name of another module ({found.__file__}); rename the file")
+    return found
+
+
+def module_called(name: str) -> Any:
+    """A module by its full name; raises RunError with what is wrong with it."""
+    return _import(name, name)
 
 
 def _import(name: str, shown: str) -> Any:

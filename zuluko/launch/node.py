@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from zuluko.bus import frames
 from zuluko.bus.commands import CommandReceiver, CommandSender
@@ -42,10 +42,16 @@ class Stopped(BaseException):
     """Raised within a source that was told to stop, wherever it waits."""
 
 
+class Control(Protocol):
+    """Where a node tells of itself: the supervisor's socket, or what stands for it."""
+
+    def send(self, packet: bytes, flags: int, /) -> int: ...
+
+
 class Reporter:
     """Tells the supervisor that the node is ready, and how it fares."""
 
-    def __init__(self, node: str, control: socket.socket, stats: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, node: str, control: Control, stats: Callable[[], dict[str, Any]]) -> None:
         self._node = node
         self._control = control
         self._stats = stats
@@ -75,7 +81,7 @@ class Reporter:
 class Node:
     """A node's running parts: its edges, its publishers and its loop."""
 
-    def __init__(self, graph: Graph, entry: Entry, control: socket.socket) -> None:
+    def __init__(self, graph: Graph, entry: Entry, control: Control) -> None:
         self._graph, self._entry = graph, entry
         self._thread = 0
         self._waker = Waker()

@@ -1,6 +1,7 @@
 """What other terminals ask of a running graph, and the answers."""
 
-from collections.abc import Mapping
+import selectors
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -8,6 +9,7 @@ import msgspec
 from zuluko.document import nearest
 from zuluko.launch.child import Child
 from zuluko.launch.control import Caller, Request
+from zuluko.launch.helper import Helper
 from zuluko.launch.journal import Journal
 from zuluko.launch.status import Status
 
@@ -30,12 +32,16 @@ class Runs(Protocol):
     def restart(self, child: Child) -> str:
         """Starts a process anew; why it cannot, or nothing."""
 
+    def trial(self, child: Child) -> Callable[[int], int] | None:
+        """What tries first, in a process of its own, whether it could start; None where that is known."""
+
 
 class Requests:
     """Answers at once, or remembers who is to be answered when it is done."""
 
-    def __init__(self, graph: Runs) -> None:
-        self._graph = graph
+    def __init__(self, graph: Runs, selector: selectors.BaseSelector) -> None:
+        self._graph, self._selector = graph, selector
+        self._trials: list[Helper] = []
         self._stops: list[Caller] = []
         self._restarts: list[tuple[Caller, Child]] = []
 
@@ -57,7 +63,30 @@ class Requests:
     def _restart(self, caller: Caller, node: str) -> None:
         if (child := self._find(node)) is None:
             self._unknown(caller, node)
-        elif why := self._graph.restart(child):
+        elif trial := self._graph.trial(child):
+            self._try(caller, child, trial)
+        else:
+            self._start(caller, child)
+
+    def _try(self, caller: Caller, child: Child, trial: Callable[[int], int]) -> None:
+        """Restarts a node that was edited only if it can start; else the one that runs goes on."""
+        helper = Helper(f"try/{child.name}", trial)
+
+        def ended() -> None:
+            self._selector.unregister(helper.pidfd)
+            self._trials.remove(helper)
+            why = helper.receive().decode()
+            code = helper.reap()
+            if why or code:
+                refuse(caller, f"{child.name} was not restarted: {why or 'its modules cannot be imported'}")
+            else:
+                self._start(caller, child)
+
+        self._trials.append(helper)
+        self._selector.register(helper.pidfd, selectors.EVENT_READ, ended)
+
+    def _start(self, caller: Caller, child: Child) -> None:
+        if why := self._graph.restart(child):
             refuse(caller, why)
         else:
             self._restarts.append((caller, child))
@@ -94,6 +123,8 @@ class Requests:
 
     def end(self) -> None:
         """Answers those who asked for the end; the others hear that it came."""
+        for trial in self._trials:
+            trial.kill()
         for caller, child in self._restarts:
             refuse(caller, f"the graph stopped before {child.name} was ready")
         for caller in self._stops:

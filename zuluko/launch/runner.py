@@ -20,7 +20,8 @@ from collections.abc import Callable, Sequence
 
 from zuluko.launch.fork import SIGNALS
 from zuluko.launch.graph import Entry, Graph
-from zuluko.launch.node import BEAT, TERMINATED, Node
+from zuluko.launch.imported import Imported, renewed
+from zuluko.launch.node import BEAT, TERMINATED, USER_MISTAKE, Node
 
 GRACE = 3.0  # s from SIGTERM to SIGKILL
 ORPHANED = 0.8  # s from the supervisor's death to that of its children; they got SIGTERM with it
@@ -44,8 +45,18 @@ def outlive_by(seconds: float, beat: Callable[[], None] | None = None) -> None:
     threading.Thread(target=watch, name="parent watch", daemon=True).start()
 
 
+def forked(imported: Imported, graph: Graph, entries: Sequence[Entry], control: socket.socket) -> int:
+    """Runs the nodes of a process as they are on the disk now, in the forked child; its exit status."""
+    now, wrong = renewed(imported, entries)
+    if wrong:
+        print(wrong, file=sys.stderr)
+        return USER_MISTAKE
+    graph.entries.update((entry.name, entry) for entry in now)
+    return main(graph, now, control)
+
+
 def main(graph: Graph, entries: Sequence[Entry], control: socket.socket) -> int:
-    """Runs the nodes of a process to their end, in the forked child; its exit status."""
+    """Runs the nodes of a process to their end; its exit status."""
     os.setpgid(0, 0)  # the terminal's Ctrl-C and hang-up are the supervisor's to act on
     faulthandler.enable()  # whoever crashes, or is aborted because it hangs, writes down where
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import Any
 
 from zuluko.bus import clock
@@ -25,6 +26,7 @@ from zuluko.launch.fork import BROKEN_PIPE
 from zuluko.launch.graph import Entry, Graph
 from zuluko.launch.graphlock import GraphLock
 from zuluko.launch.helper import Helper
+from zuluko.launch.imported import Imported, renewed
 from zuluko.launch.journal import Journal
 from zuluko.launch.node import USER_MISTAKE
 from zuluko.launch.notify import Notify
@@ -47,15 +49,17 @@ class Supervisor:
     which the graph's events come, one JSON object a line; what it returns is the graph's exit status.
     ``body`` is what each node's process runs."""
 
-    def __init__(self, graph: Graph, watch: Watch | None = None, body: Body = runner.main) -> None:
-        self._graph, self._watch, self._body = graph, watch, body
+    def __init__(self, graph: Graph, watch: Watch | None = None, body: Body | None = None) -> None:
+        self._graph, self._watch = graph, watch
+        self._imported = Imported()
+        self._body = body or partial(runner.forked, self._imported)
         graph.watched = watch is not None
         self.children = {name: Child(name, entries) for name, entries in graph.processes.items()}
         self._order = Order(graph)
         self._selector = selectors.DefaultSelector()
         self._teller = Teller(graph)
         self._tell = self._teller.tell
-        self._requests = Requests(self)
+        self._requests = Requests(self, self._selector)
         self._switches = Switches(graph, self._selector, self._switch, self._tell)
         self._notify = Notify()
         self._wakeup: tuple[socket.socket, ...] = ()
@@ -69,6 +73,18 @@ class Supervisor:
     @property
     def journal(self) -> Journal:
         return self._teller.journal
+
+    def trial(self, child: Child) -> Callable[[int], int] | None:
+        """Where the user's modules have been edited: what tries, in a process of its own, whether a process's
+        nodes could start, and tells the descriptor why not."""
+        if not self._imported.edited or not isinstance(self._body, partial):
+            return None
+
+        def body(end: int) -> int:
+            os.write(end, renewed(self._imported, child.entries)[1].encode()[:4096])
+            return 0
+
+        return body
 
     def run(self) -> int:
         """Starts, supervises and stops the graph; its exit status. Raises AlreadyRunningError."""

@@ -1,0 +1,201 @@
+"""What a node gets from the process that forks it, and what it takes anew."""
+
+import os
+import sys
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from tests.asking import ask, node
+from tests.running import ROOT, alive, children, up, write, zuluko
+from tests.test_supervisor import CHAIN
+from tests.waiting import until
+
+MINE = """
+from collections.abc import Iterator
+from zuluko import Message, Stream
+from tests.nodes_of_tests import Count
+
+class Text(Message, tag="Text/1"):
+    text: str = ""
+
+def mine(counts: Stream[Count], *, factor: int = 1) -> Iterator[Text]:
+    for count in counts:
+        yield Text(stamp=count.stamp, text="before")
+
+def reads(texts: Stream[Text]) -> None:
+    for text in texts:
+        print(f"read {text.text}", flush=True)
+"""
+GRAPH = """
+nodes:
+  count: {run: "NODES:count"}
+  mine: {run: ./mine.py, in: {counts: count}, factor: 3}
+  reads: {run: "./mine.py:reads", in: {texts: mine}}
+"""
+
+
+@pytest.fixture
+def graph(tmp_path):
+    (tmp_path / "mine.py").write_text(MINE)
+    with up(write(tmp_path, GRAPH)) as running:
+        running.wait_for("reads", "read before")
+        yield running
+
+
+def edit(tmp_path, old, new):
+    text = (tmp_path / "mine.py").read_text()
+    assert old in text
+    (tmp_path / "mine.py").write_text(text.replace(old, new))
+
+
+def test_an_edited_node_needs_only_its_own_restart(tmp_path, graph):
+    other = graph.children()["reads"]
+    edit(tmp_path, '"before"', '"behind"')  # of the same length, and perhaps within the same second
+    assert ask(do="restart", node="mine")[0]["ok"]
+    graph.wait_for("reads", "read behind")
+    assert graph.children()["reads"] == other
+
+
+def test_an_edited_node_that_dies_comes_back_as_it_is_now(tmp_path, graph):
+    edit(tmp_path, '"before"', '"afterwards"')
+    os.kill(graph.children()["mine"], 9)
+    graph.wait_for("reads", "read afterwards")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("yield Text(", "yield Txet(", None),
+        ("-> Iterator[Text]", "-> Iterator[Count]", "its inputs or outputs changed; restart the graph"),
+        ("counts: Stream[Count], *", "*", "its inputs or outputs changed; restart the graph"),
+        ('text: str = ""', "text: int = 0", "the message type Text changed; restart the graph"),
+        ("*, factor: int = 1", "*, factors: int = 1", "its configuration `factor` changed; restart the graph"),
+        ("*, factor: int = 1", "*, factor: int = 1, size: int", "its configuration `size` changed; restart the graph"),
+        ("def mine(", "def others(", "mine has no mine any more; restart the graph"),
+        ("for count in counts:", "for count in counts", "`mine` is not Python: expected ':'"),
+        ("def mine(", "raise OSError('no')\ndef mine(", "importing `mine` failed: OSError: no"),
+    ],
+)  # fmt: skip
+def test_an_edit_that_does_not_fit_is_told_and_the_node_that_runs_goes_on(tmp_path, graph, old, new, why):
+    before = node("mine")["pid"]
+    edit(tmp_path, old, new)
+    (answer,) = ask(do="restart", node="mine")
+    if why is None:  # what only shows when it runs is a death like any other
+        return
+    assert not answer["ok"]
+    assert answer["what"].startswith(f"mine was not restarted: {why}")
+    assert node("mine")["pid"] == before
+    assert ask(do="status")[0]["state"] == "ready"
+
+
+def test_a_new_option_with_a_default_fits(tmp_path, graph):
+    edit(tmp_path, "*, factor: int = 1", "*, factor: int = 1, more: int = 2")
+    edit(tmp_path, '"before"', 'f"more {more}"')
+    assert ask(do="restart", node="mine")[0]["ok"]
+    graph.wait_for("reads", "read more 2")
+
+
+def test_processes_bear_the_names_of_their_nodes(tmp_path):
+    with up(write(tmp_path, CHAIN)) as running:
+        running.wait_for("zuluko", "the graph is ready")
+        for name, pid in running.children().items():
+            shown = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode()
+            assert shown == f"zuluko: graph/{name}"
+            assert Path(f"/proc/{pid}/comm").read_text().strip() == f"zk:{name}"
+
+
+def test_the_launcher_has_one_thread_while_it_forks(tmp_path):
+    with up(write(tmp_path, CHAIN)) as running:
+        running.wait_for("zuluko", "the graph is ready")
+        assert len(os.listdir(f"/proc/{running.process.pid}/task")) == 1
+
+
+def test_nodes_have_randomness_of_their_own(tmp_path):
+    (tmp_path / "dice.py").write_text(
+        "import random\nfrom collections.abc import Iterator\nimport numpy as np\n"
+        "from tests.nodes_of_tests import Status\n"
+        "def dice() -> Iterator[Status]:\n"
+        "    print(f'thrown {random.random()} {np.random.random()}', flush=True)\n    yield Status()\n"
+    )
+    text = "nodes: {a: {run: ./dice.py}, b: {run: ./dice.py}}"
+    with up(write(tmp_path, text)) as running:
+        assert running.end() == 0
+    thrown = [set(e["text"].split()[1:]) for e in running.events if "thrown" in e.get("text", "")]
+    assert len(thrown) == 2
+    assert not thrown[0] & thrown[1]
+
+
+def test_twenty_starts_and_stops_leave_nothing(tmp_path, run_dir):
+    """In one process that lives on: no child, descriptor, memory file or socket more than before."""
+    program = tmp_path / "cycles.py"
+    file = write(tmp_path, CHAIN.replace('"NODES:count"', '"NODES:count", limit: 1, hz: 1000'))
+    program.write_text(
+        "import os, sys\nfrom pathlib import Path\n"
+        "from zuluko.launch import launchfile, view\nfrom zuluko.launch.supervisor import Supervisor\n"
+        "from tests.running import children\n"
+        "def held():\n"
+        "    return len(os.listdir('/proc/self/fd')), len(children(os.getpid())), sorted(os.listdir(sys.argv[2]))\n"
+        "def cycle():\n"
+        "    graph = launchfile.load(Path(sys.argv[1]))\n"
+        "    assert Supervisor(graph, lambda events: view.watch(graph, events, style='json')).run() == 0\n"
+        "cycle()\nbefore = held()\n"
+        "for _ in range(int(sys.argv[3])):\n    cycle()\n"
+        "assert held() == before, (before, held())\nprint('nothing is left')\n"
+    )
+    with pexpect.spawn(
+        sys.executable, [str(program), file, str(run_dir), "20"], cwd=str(ROOT), timeout=100,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as cycles:  # fmt: skip
+        cycles.expect_exact("nothing is left")
+    assert os.listdir(run_dir) == []
+
+
+def test_spawned_nodes_are_interpreters_of_their_own(tmp_path, run_dir):
+    text = "params: {limit: 0}" + CHAIN.replace('"NODES:count"', '"NODES:count", limit: $limit')
+    with up(write(tmp_path, text), "--spawn", "--set", "limit=100000") as running:
+        running.wait_for("show", "shown 2")
+        pids = running.children()
+        assert set(pids) == {"view", "count", "double", "show"}
+        first = pids["show"]
+        os.kill(first, 9)
+        died = running.wait_for("show", "died (killed by SIGKILL)")
+        running.wait_for("show", "shown", died)
+        assert running.stop() == 0
+    assert running.told("count", "count cleaned up")
+    assert not any(map(alive, pids.values()))
+    assert os.listdir(run_dir) == []
+
+
+def test_spawned_nodes_end_with_their_launcher(tmp_path):
+    with up(write(tmp_path, CHAIN), "--spawn") as running:
+        running.wait_for("show", "shown 2")
+        pids = running.children()
+        running.process.kill()
+        until(lambda: not any(map(alive, pids.values())))
+
+
+def test_threads_are_one_process_and_end_as_processes_do(tmp_path, run_dir):
+    file = write(tmp_path, CHAIN.replace('"NODES:count"', '"NODES:count", limit: 5'))
+    shown = zuluko("up", file, "--threads")
+    assert shown.returncode == 0, shown.stderr
+    lines = [line for line in shown.stdout.splitlines() if line.startswith("shown")]
+    assert lines == [f"shown {2 * n}" for n in range(1, 6)]
+    assert {"show: ready", "double: ready", "count: ready"} <= set(shown.stderr.splitlines())
+    assert os.listdir(run_dir) == []
+
+
+def test_a_breakpoint_in_a_thread_stops_in_the_terminal(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        MINE.replace("        yield Text", "        breakpoint()\n        yield Text")
+    )
+    with pexpect.spawn(
+        sys.executable, ["-m", "zuluko", "up", write(tmp_path, GRAPH), "--threads"], cwd=str(ROOT), timeout=30
+    ) as terminal:
+        terminal.expect_exact("(Pdb)")
+        assert len(children(terminal.pid)) == 0
+        terminal.sendline("p count.n")
+        terminal.expect_exact("1\r\n")
+        terminal.sendline("clear")
+        terminal.kill(9)

@@ -1,0 +1,58 @@
+"""Nodes in processes of their own making, for debugging: each a fresh interpreter that reads the launch file
+again, instead of a fork of the launcher (``zuluko up --spawn``)."""
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from zuluko.bus import clock
+from zuluko.launch import runner, title
+from zuluko.launch.graph import Entry, Graph
+from zuluko.launch.node import USER_MISTAKE
+
+
+class Spawn:
+    """What a forked process runs: a fresh interpreter in its place. ``sets`` are the graph's parameters from
+    the command line."""
+
+    def __init__(self, sets: Mapping[str, str]) -> None:
+        self._sets = dict(sets)
+
+    def __call__(self, graph: Graph, entries: Sequence[Entry], control: socket.socket) -> int:
+        os.set_inheritable(control.fileno(), True)
+        told = {
+            "file": str(Path(graph.file).absolute()),
+            "graph": graph.name,
+            "sets": self._sets,
+            "process": entries[0].process,
+            "watched": graph.watched,
+            "offset": clock.offset(),
+            "control": control.fileno(),
+        }
+        os.execv(sys.executable, [sys.executable, "-m", "zuluko.launch.spawned", json.dumps(told)])  # noqa: S606
+
+
+def main(argument: str) -> int:
+    """Runs the nodes of one process; its exit status."""
+    from zuluko.document import DocumentError
+    from zuluko.launch import launchfile
+
+    told = json.loads(argument)
+    title.show(f"{told['graph']}/{told['process']}")
+    clock.share(told["offset"])
+    try:
+        graph = launchfile.load(Path(told["file"]), sets=told["sets"], name=told["graph"])
+    except DocumentError as error:
+        print(error, file=sys.stderr)
+        return USER_MISTAKE
+    graph.watched = told["watched"]
+    control = socket.socket(fileno=told["control"])
+    control.set_inheritable(False)
+    return runner.main(graph, graph.processes[told["process"]], control)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
