@@ -398,9 +398,9 @@ def test_values_stay_short_enough_for_every_line_of_a_log():
 
 def test_cel_is_loaded_without_its_command_line():
     program = (
-        "import sys, zuluko.actions.clauses as c; print(c.cel.compile('1 == 1').execute({}));"
+        "import sys, zuluko.actions.clauses as c; print(c.cel().compile('1 == 1').execute({}));"
         "assert 'prompt_toolkit' not in sys.modules and 'cel.cli' not in sys.modules;"
-        "import cel; assert cel.compile is c.cel.compile"
+        "import cel; assert cel.compile is c.cel().compile"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (found.stdout, found.stderr) == ("True\n", "")

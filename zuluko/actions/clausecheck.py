@@ -95,7 +95,7 @@ def _evaluated(clause: CompiledClause, scope: kinds.Scope, constants: Mapping[st
     vague = any(kinds.is_vague(kinds.resolve(path, scope)) for path in clause.paths)
     for part in dict.fromkeys([*operands(clause.text), clause.text]):
         try:
-            program = cel.compile(part)
+            program = cel().compile(part)
         except ValueError:
             continue  # cut out of its place it may not stand alone; the whole clause is tried as well
         wrong = _try(program, part, scope, constants, vague=vague)

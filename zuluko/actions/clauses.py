@@ -27,8 +27,10 @@ _NUMBERS = frozenset({float, int, bool})
 _PLAIN = frozenset({str, float, int, bool, type(None)})
 
 
-def _cel() -> ModuleType:
-    """The compiled half of ``cel``: the package around it loads a command line of 21 MB and 110 ms."""
+@cache
+def cel() -> ModuleType:
+    """The compiled half of ``cel``, loaded where there is something to compile: a graph without rules is
+    spared it. The package around it loads a command line of 21 MB and 110 ms."""
     if "cel.cel" in sys.modules:
         return sys.modules["cel.cel"]
     package = find_spec("cel")
@@ -39,9 +41,6 @@ def _cel() -> ModuleType:
     module = sys.modules["cel.cel"] = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-cel = _cel()
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class CompiledClause:
 
     @cached_property
     def program(self) -> Any:
-        return cel.compile(self.text)
+        return cel().compile(self.text)
 
     @cached_property
     def reading(self) -> Reading:
@@ -146,7 +145,7 @@ class Clauses:
     def _bind(self, inputs: Mapping[str, Message]) -> Any:
         """The context with the inputs; what has not changed since the last time stays as it was converted."""
         if self._context is None or inputs.keys() != self._inputs.keys():
-            self._context, self._inputs = cel.Context(dict(self.constants)), {}
+            self._context, self._inputs = cel().Context(dict(self.constants)), {}
         changed = [topic for topic in inputs if self._inputs.get(topic) is not inputs[topic]]
         if changed:
             for node in {topic.partition(".")[0] for topic in changed}:

@@ -16,9 +16,13 @@ def main() -> None:
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # see zuluko.perception
-    from zuluko.cli.app import app
-
     try:
+        if order := os.environ.pop("ZULUKO_UP", ""):  # see zuluko.cli.launcher
+            from zuluko.cli import launcher
+
+            sys.exit(launcher.obey(order))
+        from zuluko.cli.app import app
+
         app()
         sys.stdout.flush()
     except BrokenPipeError:  # `zuluko echo imu | head`

@@ -31,29 +31,9 @@ def up(  # noqa: PLR0917
     threads: Threads = False,
 ) -> None:
     """Start a graph, watch it, and stop it with Ctrl-C."""
-    checked = _load(graph, set_, name)
-    from zuluko.bus.topics import TopicError
-    from zuluko.launch import spawned
-    from zuluko.launch import threads as threaded
-    from zuluko.launch.graphlock import AlreadyRunningError
-    from zuluko.launch.supervisor import Supervisor
+    from zuluko.cli.launcher import Order, begin_anew
 
-    try:
-        if threads:
-            sys.exit(threaded.run(checked))
-        sets = {key: value for key, _, value in (given.partition("=") for given in set_)}
-        body = spawned.Spawn(sets) if spawn else None
-        sys.exit(Supervisor(checked, _watch(checked, as_json), body).run())
-    except (AlreadyRunningError, TopicError) as error:
-        fail(error)
-    except OSError as error:  # such as a full disk under the runtime directory
-        fail(f"the graph cannot start: {error}")
-
-
-def _watch(graph: "Graph", as_json: bool) -> Any:
-    from zuluko.launch import view
-
-    return lambda events: view.watch(graph, events, style="json" if as_json else "auto")
+    begin_anew(Order(graph, _values(set_), name, as_json, spawn, threads))
 
 
 def check(

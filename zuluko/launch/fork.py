@@ -15,6 +15,7 @@ from zuluko.launch import title
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _PR_SET_PDEATHSIG = 1
+_prctl = ctypes.CDLL(None).prctl
 
 
 def fork(name: str, body: Callable[[], int], *, keep: Iterable[int], output: int | None = None) -> int:
@@ -67,7 +68,7 @@ def _close_all_but(keep: Iterable[int]) -> None:
 
 def _become(name: str, parent: int) -> None:
     """Makes a forked child a process of its own: its name, its randomness, and its end with the parent's."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     title.show(name)
     if os.getppid() != parent:
         os._exit(1)  # the parent died before the request was made

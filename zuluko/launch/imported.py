@@ -8,12 +8,12 @@ import importlib
 import importlib.util
 import os
 import sys
-import sysconfig
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import zuluko
@@ -23,8 +23,8 @@ from zuluko.launch import functions, signature
 from zuluko.launch.graph import Entry
 from zuluko.launch.signature import Signature, SignatureError
 
-_FOREIGN = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-_FOREIGN += [str(Path(zuluko.__file__).parent)]
+_FOREIGN = (Path(os.__file__).parent, Path(zuluko.__file__).parent)
+_INSTALLED = {"site-packages", "dist-packages"}
 
 
 class MisfitError(ValueError):
@@ -38,7 +38,7 @@ class Imported:
         self._files = {
             name: (file, _state(file))
             for name, module in list(sys.modules.items())
-            if name != "__main__" and (file := getattr(module, "__file__", None)) and _is_users(file)
+            if name != "__main__" and (file := _file(module)) and _is_users(file)
         }
 
     @property
@@ -120,8 +120,17 @@ def renewed(imported: Imported, entries: Iterable[Entry]) -> tuple[list[Entry], 
         return [], str(error)
 
 
+def _file(module: object) -> str | None:
+    """Where a module was loaded from. To ask one that waits for its first use would load it."""
+    if not issubclass(type(module), ModuleType):  # others stand there too, and say that they are modules
+        return None
+    file = object.__getattribute__(module, "__dict__").get("__file__")
+    return file if isinstance(file, str) else None
+
+
 def _is_users(file: str) -> bool:
-    return not any(Path(file).is_relative_to(folder) for folder in _FOREIGN)
+    path = Path(file)
+    return not (_INSTALLED & set(path.parts) or any(path.is_relative_to(folder) for folder in _FOREIGN))
 
 
 def _state(file: str) -> tuple[int, int]:

@@ -53,12 +53,8 @@ class Usage:
 
 
 def together(limits: Iterable[Limit | None]) -> Limit | None:
-    """The limit of a process of several nodes: what all may use; none where one has none."""
-    each = list(limits)
-    known = [limit for limit in each if limit is not None]
-    if len(known) < len(each):
-        return None
-    return Limit(sum(limit.most for limit in known), any(limit.restart for limit in known))
+    """The limit of a process of several nodes: the least of those that are given."""
+    return min((limit for limit in limits if limit), key=lambda limit: limit.most, default=None)
 
 
 def excess(usage: Usage, entries: Iterable[Entry]) -> tuple[str, bool]:

@@ -7,6 +7,7 @@ more than that Python runs.
 """
 
 import faulthandler
+import io
 import logging
 import os
 import queue
@@ -45,6 +46,10 @@ def outlive_by(seconds: float, beat: Callable[[], None] | None = None) -> None:
     threading.Thread(target=watch, name="parent watch", daemon=True).start()
 
 
+def log_to_standard_error() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+
+
 def forked(imported: Imported, graph: Graph, entries: Sequence[Entry], control: socket.socket) -> int:
     """Runs the nodes of a process as they are on the disk now, in the forked child; its exit status."""
     now, wrong = renewed(imported, entries)
@@ -59,8 +64,9 @@ def main(graph: Graph, entries: Sequence[Entry], control: socket.socket) -> int:
     """Runs the nodes of a process to their end; its exit status."""
     os.setpgid(0, 0)  # the terminal's Ctrl-C and hang-up are the supervisor's to act on
     faulthandler.enable()  # whoever crashes, or is aborted because it hangs, writes down where
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what a node prints is shown at once
+    log_to_standard_error()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # what is printed is in the log at once, and in order
     for entry in entries:
         os.environ.update(entry.env)
     nodes = [Node(graph, entry, control) for entry in entries]

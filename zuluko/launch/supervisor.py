@@ -6,6 +6,7 @@ thread, because it forks; whoever hears the bus (the view, the watcher of condit
 its own.
 """
 
+import ctypes
 import gc
 import os
 import selectors
@@ -97,8 +98,7 @@ class Supervisor:
             control = stack.enter_context(Control(self._graph.name, self._selector, self._requests.take))
             stack.callback(self._leave_nothing)
             self._take_signals()
-            gc.collect()
-            gc.freeze()  # a collection in a child would copy every page that it marks
+            _make_ready_to_fork()
             if self._watch:
                 self._start_view(self._watch)
             self._switches.start(self.children)
@@ -436,6 +436,15 @@ class Supervisor:
         """Tells something of each node of a process."""
         for entry in child.entries:
             self._tell(entry.name, **what)
+
+
+def _make_ready_to_fork() -> None:
+    """Does once what each child would do, and what would cost each memory of its own."""
+    runner.log_to_standard_error()
+    gc.collect()
+    gc.freeze()  # a collection in a child would copy every page that it marks
+    with suppress(AttributeError):  # another C library than GNU's
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _how(code: int) -> str:
