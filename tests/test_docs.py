@@ -29,7 +29,14 @@ from zuluko.bus.streams import QUEUE
 from zuluko.bus.topics import LONGEST_PATH, graph_dir
 from zuluko.messages import Decision, Frame
 
-PAGES = ["README.md", "docs/nodes.md", "docs/launch.md", "docs/door.md", "docs/measured.md"]
+PAGES = [
+    "README.md",
+    "docs/nodes.md",
+    "docs/launch.md",
+    "docs/supervisor.md",
+    "docs/door.md",
+    "docs/measured.md",
+]
 TESTED_ELSEWHERE = ["docs/bus.md", "docs/camera.md", "docs/faces.md", "docs/rules.md", "docs/tools.md"]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"# ([\w.]+\.(?:py|yaml))\n")

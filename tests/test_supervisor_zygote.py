@@ -106,6 +106,15 @@ def test_processes_bear_the_names_of_their_nodes(tmp_path):
             assert Path(f"/proc/{pid}/comm").read_text().strip() == f"zk:{name}"
 
 
+def test_what_a_node_prints_is_told_at_once(tmp_path):
+    (tmp_path / "says.py").write_text(
+        "import time\nfrom collections.abc import Iterator\nfrom tests.nodes_of_tests import Status\n"
+        "def says() -> Iterator[Status]:\n    print('now')\n    time.sleep(1000)\n    yield Status()\n"
+    )
+    with up(write(tmp_path, "nodes: {a: {run: ./says.py}}")) as running:
+        running.wait_for("a", "now")
+
+
 def test_the_launcher_has_one_thread_while_it_forks(tmp_path):
     with up(write(tmp_path, CHAIN)) as running:
         running.wait_for("zuluko", "the graph is ready")
