@@ -250,3 +250,8 @@ class Child:
         self.pid, self.pidfd, self._log, self._control, self.kill_at = 0, -1, -1, None, None
         self.ended_at = time.monotonic()
         return os.waitstatus_to_exitcode(status)
+
+
+def how(code: int) -> str:
+    """How a process ended, in words; its exit code is negative for a signal."""
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"

@@ -1,7 +1,8 @@
 """What other terminals ask of a running graph, and the answers."""
 
+import os
 import selectors
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -10,6 +11,7 @@ from zuluko.document import nearest
 from zuluko.launch.child import Child
 from zuluko.launch.control import Caller, Request
 from zuluko.launch.helper import Helper
+from zuluko.launch.imported import Imported, renewed
 from zuluko.launch.journal import Journal
 from zuluko.launch.status import Status
 
@@ -32,15 +34,14 @@ class Runs(Protocol):
     def restart(self, child: Child) -> str:
         """Starts a process anew; why it cannot, or nothing."""
 
-    def trial(self, child: Child) -> Callable[[int], int] | None:
-        """What tries first, in a process of its own, whether it could start; None where that is known."""
-
 
 class Requests:
     """Answers at once, or remembers who is to be answered when it is done."""
 
-    def __init__(self, graph: Runs, selector: selectors.BaseSelector) -> None:
-        self._graph, self._selector = graph, selector
+    def __init__(
+        self, graph: Runs, selector: selectors.BaseSelector, imported: Imported | None = None
+    ) -> None:
+        self._graph, self._selector, self._imported = graph, selector, imported
         self._trials: list[Helper] = []
         self._stops: list[Caller] = []
         self._restarts: list[tuple[Caller, Child]] = []
@@ -63,13 +64,19 @@ class Requests:
     def _restart(self, caller: Caller, node: str) -> None:
         if (child := self._find(node)) is None:
             self._unknown(caller, node)
-        elif trial := self._graph.trial(child):
-            self._try(caller, child, trial)
+        elif self._imported and self._imported.edited:
+            self._try(caller, child, self._imported)
         else:
             self._start(caller, child)
 
-    def _try(self, caller: Caller, child: Child, trial: Callable[[int], int]) -> None:
-        """Restarts a node that was edited only if it can start; else the one that runs goes on."""
+    def _try(self, caller: Caller, child: Child, imported: Imported) -> None:
+        """Restarts a node that was edited only if, in a process of its own, it can be imported and fits; else
+        the one that runs goes on."""
+
+        def trial(end: int) -> int:
+            os.write(end, renewed(imported, child.entries)[1].encode()[:4096])
+            return 0
+
         helper = Helper(f"try/{child.name}", trial)
 
         def ended() -> None:

@@ -8,40 +8,36 @@ its own.
 
 import ctypes
 import gc
-import os
 import selectors
 import signal
 import socket
-import sys
 import time
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any
 
 from zuluko.bus import clock
 from zuluko.launch import limits, runner
-from zuluko.launch.child import Body, Child
+from zuluko.launch.audience import Audience, Watch
+from zuluko.launch.child import Body, Child, how
 from zuluko.launch.control import Control
 from zuluko.launch.fork import BROKEN_PIPE
 from zuluko.launch.graph import Entry, Graph
 from zuluko.launch.graphlock import GraphLock
-from zuluko.launch.helper import Helper
-from zuluko.launch.imported import Imported, renewed
+from zuluko.launch.health import Health
+from zuluko.launch.imported import Imported
 from zuluko.launch.journal import Journal
 from zuluko.launch.node import USER_MISTAKE
-from zuluko.launch.notify import Notify
 from zuluko.launch.order import SETTLE, Order
 from zuluko.launch.requests import Requests
 from zuluko.launch.runner import GRACE
-from zuluko.launch.status import Member, Status
+from zuluko.launch.status import Status
 from zuluko.launch.switches import FALSE, Switches
 from zuluko.launch.teller import Teller
 
 START_DEADLINE = 10.0  # s to a node's readiness; after that the others no longer wait for it
 DRAIN = 0.5  # s that the rest has after the last source ended
 
-Watch = Callable[[int], int]
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -51,7 +47,7 @@ class Supervisor:
     ``body`` is what each node's process runs."""
 
     def __init__(self, graph: Graph, watch: Watch | None = None, body: Body | None = None) -> None:
-        self._graph, self._watch = graph, watch
+        self._graph = graph
         self._imported = Imported()
         self._body = body or partial(runner.forked, self._imported)
         graph.watched = watch is not None
@@ -60,14 +56,11 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._teller = Teller(graph)
         self._tell = self._teller.tell
-        self._requests = Requests(self, self._selector)
+        self._requests = Requests(self, self._selector, None if body else self._imported)
         self._switches = Switches(graph, self._selector, self._switch, self._tell)
-        self._notify = Notify()
+        self._health = Health(self.children, self._teller)
+        self._audience = Audience(graph.name, watch, self._selector, self._teller, self._on_nobody)
         self._wakeup: tuple[socket.socket, ...] = ()
-        self._begun = time.monotonic()
-        self._was_ready = False
-        self._stopping: float | None = None  # since when
-        self._failed: Child | None = None  # that had to run, and does not
         self._status = 0
         self._drain_at: float | None = None
 
@@ -75,17 +68,8 @@ class Supervisor:
     def journal(self) -> Journal:
         return self._teller.journal
 
-    def trial(self, child: Child) -> Callable[[int], int] | None:
-        """Where the user's modules have been edited: what tries, in a process of its own, whether a process's
-        nodes could start, and tells the descriptor why not."""
-        if not self._imported.edited or not isinstance(self._body, partial):
-            return None
-
-        def body(end: int) -> int:
-            os.write(end, renewed(self._imported, child.entries)[1].encode()[:4096])
-            return 0
-
-        return body
+    def status(self) -> Status:
+        return self._health.status()
 
     def run(self) -> int:
         """Starts, supervises and stops the graph; its exit status. Raises AlreadyRunningError."""
@@ -99,12 +83,12 @@ class Supervisor:
             stack.callback(self._leave_nothing)
             self._take_signals()
             _make_ready_to_fork()
-            if self._watch:
-                self._start_view(self._watch)
+            self._audience.start()
             self._switches.start(self.children)
             while self._turn():
                 control.tidy()
-            return self._end_view()
+            shown = self._audience.end(self._health.failed)
+            return self._status or shown
 
     def _leave_nothing(self) -> None:
         for child in self.children.values():
@@ -112,12 +96,10 @@ class Supervisor:
                 child.kill()
                 child.reap()
         self._switches.close()
-        if self._teller.view:
-            os.kill(self._teller.view.pid, signal.SIGKILL)
-            self._reap_view()
+        self._audience.close()
 
     def _close(self) -> None:
-        self._notify.close()
+        self._health.close()
         signal.set_wakeup_fd(-1)
         for end in self._wakeup:
             end.close()
@@ -135,7 +117,7 @@ class Supervisor:
 
     def _on_signal(self) -> None:
         numbers = self._wakeup[0].recv(64)
-        if not self._stopping:
+        if self._health.stopping is None:
             self.stop()
         elif signal.SIGINT in numbers:  # a second Ctrl-C does not wait
             for child in self.children.values():
@@ -146,7 +128,7 @@ class Supervisor:
         now = time.monotonic()
         if self._drain_at and now >= self._drain_at:
             self._stop()
-        if self._stopping is None:
+        if self._health.stopping is None:
             self._switches.look(now)
             self._start_what_can(now)
             self._look_at_each(now)
@@ -157,18 +139,19 @@ class Supervisor:
                 if not child.blame:
                     self._tell(child.name, text=f"does not stop within {GRACE:g} s and is killed")
                 child.kill()
-        if self._stopping and not any(child.alive for child in self.children.values()):
+        if self._health.stopping is not None and not any(child.alive for child in self.children.values()):
             return False
         self._requests.look()
-        self._tell_state(now)
+        self._teller.flush()
+        self._health.tell(now)
         for key, _ in self._selector.select(self._patience(now)):
             if self._selector.get_map().get(key.fd) == key:  # an event before it may have ended the child
                 key.data()
         return True
 
     def _patience(self, now: float) -> float:
-        moments = [now + (1.0 if self._stopping is None else SETTLE), self._drain_at]
-        moments += [self._notify.due, self._switches.due]
+        moments = [now + (1.0 if self._health.stopping is None else SETTLE), self._drain_at]
+        moments += [self._health.due, self._switches.due]
         for child in self.children.values():
             moments += [child.kill_at, child.restart_at]
         return max(0.0, min(moment for moment in moments if moment) - now)
@@ -181,8 +164,8 @@ class Supervisor:
             self._start(child)
 
     def _stop_what_can(self, now: float) -> None:
-        assert self._stopping
-        for child in self._order.to_stop(self.children.values(), self._stopping, now):
+        assert self._health.stopping
+        for child in self._order.to_stop(self.children.values(), self._health.stopping, now):
             child.terminate()
 
     def _look_at_each(self, now: float) -> None:
@@ -241,7 +224,7 @@ class Supervisor:
                 child.ready_after = after
             self._tell(node, state="ready", after=after)
         if "ended" in told and len(child.entries) > 1:
-            child.ended[node] = child.since
+            child.ended[node] = clock.now()
             self._tell(node, state="ended")
             self._note_end()
         child.has_turned |= "turned" in told
@@ -261,7 +244,7 @@ class Supervisor:
         for fd in child.fds:
             self._forget(fd)
         code = child.reap()
-        if self._stopping:
+        if self._health.stopping is not None:
             self._turn_to(child, "stopped")
         elif child.next == "start":
             self._start(child)
@@ -274,7 +257,7 @@ class Supervisor:
         elif code == USER_MISTAKE and not child.has_turned:
             self._fail(child, "cannot run")
         else:
-            self._after_death(child, child.blame or f"died ({_how(code)})")
+            self._after_death(child, child.blame or f"died ({how(code)})")
 
     def _after_death(self, child: Child, how: str) -> None:
         """Lets it start again after a while, or fail for good."""
@@ -294,7 +277,7 @@ class Supervisor:
             self._tell(child.name, text=f"{how}; the graph goes on without it")
             self._note_end()
             return
-        self._status, self._failed = 1, child
+        self._status, self._health.failed = 1, child
         self._tell(child.name, text=f"{how}; the graph stops")
         self._stop()
 
@@ -308,22 +291,24 @@ class Supervisor:
         child = self.children[entry.process]
         return child.state in ("ended", "failing") or entry.name in child.ended
 
+    def _on_nobody(self) -> None:
+        self._status = BROKEN_PIPE
+        self._stop()
+
     def stop(self) -> None:
-        if self._stopping is None:
+        if self._health.stopping is None:
             self._tell(text="stopping")
             self._stop()
 
     def _stop(self) -> None:
         self._drain_at = None
-        if self._stopping is None:
-            self._stopping = time.monotonic()
-            self._notify.stopping()
+        self._health.stop()
         for child in self.children.values():
             child.restart_at = None
 
     def restart(self, child: Child) -> str:
         """Starts a process anew as somebody asked; why it cannot, or nothing."""
-        if self._stopping is not None:
+        if self._health.stopping is not None:
             return "the graph is stopping"
         if child.state == "off" or child.next == "off":
             return f"{child.name} is off: {child.reason or FALSE}"
@@ -338,7 +323,7 @@ class Supervisor:
 
     def _switch(self, child: Child, *, on: bool, why: str) -> None:
         """Starts or stops a process as its condition says."""
-        if self._stopping is not None:
+        if self._health.stopping is not None:
             return
         if on and child.state == "off":
             child.restarts.forget()
@@ -351,82 +336,6 @@ class Supervisor:
         elif not on and not child.alive and child.state != "ended" and child.reason != why:
             child.restart_at = None
             self._turn_to(child, "off", why)
-
-    def _start_view(self, watch: Watch) -> None:
-        view = self._teller.view = Helper(f"{self._graph.name}/view", watch)
-        self._selector.register(view.pidfd, selectors.EVENT_READ, self._on_view_exit)
-
-    def _on_view_exit(self) -> None:
-        """Nobody looks any more: after a closed pipe (`| head`) the graph stops, else it goes on."""
-        code = self._reap_view()
-        if code == BROKEN_PIPE:
-            self._status = BROKEN_PIPE
-            self._stop()
-        elif self._stopping is None:
-            self._tell(text=f"the view died ({_how(code)}); the graph goes on")
-
-    def _reap_view(self) -> int:
-        view, self._teller.view = self._teller.view, None
-        assert view
-        self._forget(view.pidfd)
-        return view.reap()
-
-    def _end_view(self) -> int:
-        """Lets the view show how it ended; its exit status is the graph's, unless that failed."""
-        if view := self._teller.view:
-            view.hang_up()
-            if not view.ends_within(GRACE):
-                return self._status or 1
-            self._status = self._status or abs(self._reap_view())
-        if self._failed:
-            self._tell_last(self._failed)
-        return self._status
-
-    def _tell_last(self, child: Child) -> None:
-        """Of what made the graph fail, how it ended and its last lines, where they are not lost in the
-        rest."""
-        print(f"the graph {self._graph.name} stopped: {child.name} {child.reason}", file=sys.stderr)
-        if child.lines:
-            print("its last lines:", *(f"  {line}" for line in child.lines), sep="\n", file=sys.stderr)
-        sys.stderr.flush()
-
-    @property
-    def _members(self) -> Iterator[Member]:
-        return (member for child in self.children.values() for member in child.members)
-
-    def status(self) -> Status:
-        return self._teller.account.status(self._state, self._members)
-
-    @property
-    def _state(self) -> str:
-        if self._stopping is not None:
-            return "failing" if self._failed else "stopping"
-        if not self._was_ready:
-            return "starting"
-        return "ready" if all(child.is_well for child in self.children.values()) else "degraded"
-
-    def _tell_state(self, now: float) -> None:
-        """To systemd, to the status file and, once, to whoever looks."""
-        if self._teller.view:
-            self._teller.view.flush()
-        if not self._was_ready and all(c.is_fit for c in self.children.values() if c.must):
-            self._was_ready = True
-            self._notify.ready()
-            self._tell(graph="ready", text=f"the graph is ready after {now - self._begun:.2f} s")
-        self._teller.account.beat(self._state, self._members)
-        self._notify.status(self._summary())
-        self._notify.beat(now, healthy=self._is_healthy())
-
-    def _is_healthy(self) -> bool:
-        """Whether each node that must run does, or has not been away for long."""
-        away = [child for child in self.children.values() if child.must and not child.is_fit]
-        longest = max((clock.now() - child.since for child in away), default=0)
-        return not self._failed and longest < START_DEADLINE * 1e9
-
-    def _summary(self) -> str:
-        """The graph's state, and those of its nodes that are not well, in one line."""
-        ill = [f"{c.name} {c.reason or c.state}" for c in self.children.values() if not c.is_well]
-        return "; ".join([self._state, *ill]) if self._stopping is None else self._state
 
     def _turn_to(self, child: Child, state: Any, reason: str = "") -> None:
         child.turn(state, reason)
@@ -445,7 +354,3 @@ def _make_ready_to_fork() -> None:
     gc.freeze()  # a collection in a child would copy every page that it marks
     with suppress(AttributeError):  # another C library than GNU's
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def _how(code: int) -> str:
-    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"

@@ -33,6 +33,11 @@ class Teller:
         elif said:
             print(f"{node}: {said}" if node else said, file=sys.stderr, flush=True)
 
+    def flush(self) -> None:
+        """Gives a view that was slow what it has not had yet."""
+        if self.view:
+            self.view.flush()
+
     def pass_on(self, node: str, lines: list[str]) -> None:
         """Tells a node's lines; of a node that pours them out some are left out, and that is told."""
         a_second, at_once = LINES

@@ -1,0 +1,71 @@
+"""Whoever watches a graph: the view, in a process of its own, from its start to its last word."""
+
+import os
+import selectors
+import signal
+import sys
+from collections.abc import Callable
+
+from zuluko.launch.child import Child, how
+from zuluko.launch.fork import BROKEN_PIPE
+from zuluko.launch.helper import Helper
+from zuluko.launch.teller import Teller
+
+PATIENCE = 3.0  # s that the view has to show how it ended
+
+Watch = Callable[[int], int]
+
+
+class Audience:
+    """``left`` is called when the view's reader has closed its pipe (``| head``). Without a ``watch`` there
+    is no view, and standard error hears what a person should know."""
+
+    def __init__(
+        self,
+        graph: str,
+        watch: Watch | None,
+        selector: selectors.BaseSelector,
+        teller: Teller,
+        left: Callable[[], None],
+    ) -> None:
+        self._graph, self._watch, self._left = graph, watch, left
+        self._selector, self._teller = selector, teller
+
+    def start(self) -> None:
+        if self._watch:
+            view = self._teller.view = Helper(f"{self._graph}/view", self._watch)
+            self._selector.register(view.pidfd, selectors.EVENT_READ, self._on_exit)
+
+    def _on_exit(self) -> None:
+        if (code := self._reap()) == BROKEN_PIPE:
+            self._left()
+        else:
+            self._teller.tell(text=f"the view died ({how(code)}); the graph goes on")
+
+    def _reap(self) -> int:
+        view, self._teller.view = self._teller.view, None
+        assert view
+        self._selector.unregister(view.pidfd)
+        return view.reap()
+
+    def end(self, failed: Child | None) -> int:
+        """Lets the view show how the graph ended, and tells of what made it fail; the view's exit status."""
+        status = 0
+        if view := self._teller.view:
+            view.hang_up()
+            status = abs(self._reap()) if view.ends_within(PATIENCE) else 1
+        if failed:
+            self._tell_last(failed)
+        return status
+
+    def _tell_last(self, child: Child) -> None:
+        """How a node ended and its last lines, where they are not lost in the rest."""
+        print(f"the graph {self._graph} stopped: {child.name} {child.reason}", file=sys.stderr)
+        if child.lines:
+            print("its last lines:", *(f"  {line}" for line in child.lines), sep="\n", file=sys.stderr)
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        if self._teller.view:
+            os.kill(self._teller.view.pid, signal.SIGKILL)
+            self._reap()
