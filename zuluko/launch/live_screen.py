@@ -121,7 +121,9 @@ class LiveScreen:
         text = Text()
         for name, state in self._story.states.items():
             text.append(f"{name} ", style="default")
-            text.append(f"{state}   ", style=STATES.get(state, "yellow"))
+            reason = self._story.reasons.get(name, "")
+            told = f"{state} ({reason})" if reason else state
+            text.append(f"{told}   ", style=STATES.get(state, "yellow"))
         return text
 
 
