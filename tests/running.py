@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,11 @@ def zuluko(*arguments: str, timeout: float = 60, **options: Any) -> subprocess.C
 
 
 class Up:
-    """A graph that runs; ``events`` grows with what it tells. ``program`` is what runs it."""
+    """A graph that runs; ``events`` grows with what it tells."""
 
-    def __init__(
-        self, *arguments: str, program: Sequence[str] = ("-m", "zuluko", "up"), **options: Any
-    ) -> None:
+    def __init__(self, *arguments: str, **options: Any) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, *program, *arguments, "--json"],
+            [sys.executable, "-m", "zuluko", "up", *arguments, "--json"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=ROOT,

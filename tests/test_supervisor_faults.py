@@ -1,26 +1,20 @@
 """What becomes of nodes that hang, die or use too much, and of the graph with them."""
 
-import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.asking import ask, node
 from tests.running import alive, up, write
 from tests.waiting import until
+from zuluko.launch import place
+from zuluko.launch.graph import Entry
+from zuluko.launch.signature import Signature
 
 FAULTY = "tests.faulty_nodes"
-
-
-def given(**nodes):
-    """Runs a launch file with these fields set for its nodes."""
-    return json.dumps(nodes)
-
-
-def run(file, **nodes):
-    return up(file, given(**nodes), program=("-m", "tests.run_graph"))
 
 
 def graph_of(tmp_path, **runs):
@@ -34,8 +28,12 @@ def graph_of(tmp_path, **runs):
 )
 def test_a_node_that_hangs_is_killed_says_where_and_comes_back(tmp_path, how, where):
     """In Python, in C with and without the interpreter's lock, and in a read that never returns."""
-    file = graph_of(tmp_path, count='run: "NODES:count"', node=f'run: "FAULTY:{how}", in: {{counts: count}}')
-    with run(file, node={"restart": {"silence": 1.5}}) as graph:
+    file = graph_of(
+        tmp_path,
+        count='run: "NODES:count"',
+        node=f'run: "FAULTY:{how}", in: {{counts: count}}, restart: {{silence: 1.5s}}',
+    )
+    with up(file) as graph:
         graph.wait_for("node", "hangs")
         first = graph.children()["node"]
         killed = graph.wait_for("node", "gave no sign of life for 1.5 s and is killed")
@@ -52,8 +50,10 @@ def test_a_source_that_hangs_in_c_is_killed_and_comes_back(tmp_path):
 
 
 def test_a_source_may_wait_for_ever_unless_it_is_told_how_long(tmp_path):
-    file = graph_of(tmp_path, patient='run: "FAULTY:button"', button='run: "FAULTY:button"')
-    with run(file, button={"restart": {"silence": 2}}) as graph:
+    file = graph_of(
+        tmp_path, patient='run: "FAULTY:button"', button='run: "FAULTY:button", restart: {silence: 2s}'
+    )
+    with up(file) as graph:
         killed = graph.wait_for("button", "gave no sign of life for 2 s and is killed")
         graph.wait_for("button", "gave no sign of life for 2 s and is killed", killed)
         assert not graph.told("patient", "killed")
@@ -68,8 +68,10 @@ def test_a_source_that_has_said_nothing_yet_is_ready_all_the_same(tmp_path):
 def test_a_node_that_must_run_stops_the_graph_with_its_last_lines(tmp_path):
     mark = tmp_path / "mark"
     mark.touch()
-    file = graph_of(tmp_path, count='run: "NODES:count"', dying='run: "FAULTY:dying", mark: mark')
-    with run(file, dying={"restart": {"most": 2}}) as graph:
+    file = graph_of(
+        tmp_path, count='run: "NODES:count"', dying='run: "FAULTY:dying", mark: mark, restart: {most: 2}'
+    )
+    with up(file) as graph:
         assert graph.end() == 1
         told = graph.process.stderr.read().decode()
     assert graph.told(
@@ -83,8 +85,12 @@ def test_a_node_that_must_run_stops_the_graph_with_its_last_lines(tmp_path):
 def test_a_node_that_need_not_run_fails_alone_and_can_be_started_again(tmp_path):
     mark = tmp_path / "mark"
     mark.touch()
-    file = graph_of(tmp_path, count='run: "NODES:count"', dying='run: "FAULTY:dying", mark: mark')
-    with run(file, dying={"restart": {"most": 1}, "must": False}) as graph:
+    file = graph_of(
+        tmp_path,
+        count='run: "NODES:count"',
+        dying='run: "FAULTY:dying", mark: mark, restart: {most: 1}, must: false',
+    )
+    with up(file) as graph:
         graph.wait_for("dying", "within 60 s; the graph goes on without it")
         assert node("dying")["state"] == "failing"
         assert "exit status 7" in node("dying")["reason"]
@@ -96,18 +102,21 @@ def test_a_node_that_need_not_run_fails_alone_and_can_be_started_again(tmp_path)
 
 
 def test_a_node_that_need_not_run_and_cannot_leaves_the_graph_running(tmp_path):
-    file = graph_of(tmp_path, count='run: "NODES:count"', a='run: "NODES:mistaken"')
-    with run(file, a={"must": False}) as graph:
+    file = graph_of(tmp_path, count='run: "NODES:count"', a='run: "NODES:mistaken", must: false')
+    with up(file) as graph:
         graph.wait_for("a", "cannot run; the graph goes on without it")
         assert node("count")["state"] == "ready"
 
 
-@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("restart", ["false", "true"])
 def test_too_much_memory_is_told_and_mended_if_so_asked(tmp_path, restart):
-    file = graph_of(tmp_path, eating='run: "FAULTY:eating", in: {ticks: every 50ms}')
-    with run(file, eating={"memory": {"most": 40 << 20, "restart": restart}}) as graph:
+    file = graph_of(
+        tmp_path,
+        eating=f'run: "FAULTY:eating", in: {{ticks: every 50ms}}, memory: {{most: 40MB, restart: {restart}}}',
+    )
+    with up(file) as graph:
         graph.wait_for("eating", "MB of memory, and may use 40")
-        if restart:
+        if restart == "true":
             again = graph.wait_for("eating", "MB of memory, and may use 40; it starts again in 0.1 s")
             graph.wait_for("eating", "ready", again)
         else:
@@ -117,8 +126,8 @@ def test_too_much_memory_is_told_and_mended_if_so_asked(tmp_path, restart):
 
 
 def test_too_much_of_the_processor_is_told(tmp_path):
-    file = graph_of(tmp_path, burning='run: "FAULTY:burning", in: {ticks: every 50ms}')
-    with run(file, burning={"cpu": {"most": 0.2}}) as graph:
+    file = graph_of(tmp_path, burning='run: "FAULTY:burning", in: {ticks: every 50ms}, cpu: {most: 0.2}')
+    with up(file) as graph:
         graph.wait_for("burning", "cores, and may use 0.2", seconds=60)
         found = node("burning")
         assert (found["state"], found["reason"]) == ("degraded", found["reason"])
@@ -128,24 +137,33 @@ def test_too_much_of_the_processor_is_told(tmp_path):
 def test_a_node_runs_where_and_how_its_entry_says(tmp_path):
     from tests.running import zuluko
 
-    file = graph_of(tmp_path, placed='run: "FAULTY:placed", in: {ticks: every 50ms}')
-    wanted = {"nice": 5, "cores": [0], "env": {"GREETING": "hello"}}
-    with run(file, placed=wanted) as graph:
+    file = graph_of(
+        tmp_path,
+        placed='run: "FAULTY:placed", in: {ticks: every 50ms}, nice: 5, cpu: [0], env: {GREETING: hello}',
+    )
+    with up(file) as graph:
         graph.wait_for("placed", "ready")
         assert "nice 5 cores 0 policy 0 hello" in zuluko("echo", "placed", "-n", "1").stdout
     assert "GREETING" not in os.environ
 
 
-def test_what_may_not_be_is_told_in_a_sentence_and_the_node_runs(tmp_path):
-    file = graph_of(tmp_path, placed='run: "FAULTY:placed", in: {ticks: every 50ms}')
-    with run(file, placed={"cores": [999], "priority": 10}) as graph:
-        graph.wait_for("placed", "ready")
-        graph.wait_for("placed", "there are no cores 999; it may run on: 0")
+def test_what_the_system_does_not_allow_is_told_in_a_sentence(caplog, monkeypatch):
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "setpriority", refuse)
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    place.settle(Entry("a", "a", print, Signature(), nice=-5, priority=10, cores=(999,)))
+    cores, nice, priority = caplog.messages
+    assert cores.startswith("there are no cores 999; it may run on: 0")
+    assert nice == "nice -5 needs a permission: run as root, or with LimitNICE=; it runs without"
+    assert priority == "priority 10 needs a permission: run as root, or with LimitRTPRIO=; it runs without"
 
 
 def test_what_is_beyond_its_budget_is_counted_and_told(tmp_path):
     file = graph_of(tmp_path, dawdling='run: "FAULTY:dawdling", in: {ticks: every 50ms}')
-    with run(file, dawdling={"budget": 0.01}) as graph:
+    Path(file).write_text("budget: {dawdling: 10ms}\n" + Path(file).read_text())
+    with up(file) as graph:
         graph.wait_for("dawdling", "a message is beyond the budget of 10 ms, by evidence of up to")
         until(lambda: node("dawdling")["late"] > 20)
         assert len([e for e in graph.look() if "beyond the budget" in e["text"]]) == 1
@@ -203,7 +221,7 @@ def test_when_the_launcher_is_killed_all_end_within_a_second_and_actuators_safel
 
 SWITCHED = {
     "levels": 'run: "FAULTY:levels", values: VALUES',
-    "night": 'run: "FAULTY:switched", in: {ticks: every 50ms, level: levels}',
+    "night": 'run: "FAULTY:switched", in: {ticks: every 50ms, level: levels}, when: levels.n >= 3',
 }
 
 
@@ -211,7 +229,7 @@ def test_a_node_runs_while_its_condition_holds(tmp_path):
     file = graph_of(
         tmp_path, **{k: v.replace("VALUES", "[0, 0, 5, 5, 5, 5, 0, 0, 7]") for k, v in SWITCHED.items()}
     )
-    with run(file, night={"when": ["levels", 3]}) as graph:
+    with up(file) as graph:
         graph.wait_for("levels", "ready")
         first = graph.wait_for("night", "ready")
         off = graph.wait_for("night", "off: its `when` does not hold", first)
@@ -221,7 +239,7 @@ def test_a_node_runs_while_its_condition_holds(tmp_path):
 
 def test_a_node_whose_condition_never_holds_keeps_nobody_from_being_ready(tmp_path):
     file = graph_of(tmp_path, **{k: v.replace("VALUES", "[0]") for k, v in SWITCHED.items()})
-    with run(file, night={"when": ["levels", 3]}) as graph:
+    with up(file) as graph:
         graph.wait_for("zuluko", "the graph is ready")
         until(lambda: node("night")["reason"] == "its `when` does not hold")
         assert node("night")["state"] == "off"
@@ -234,7 +252,7 @@ def test_a_node_whose_condition_never_holds_keeps_nobody_from_being_ready(tmp_pa
 
 def test_a_watcher_of_conditions_that_dies_comes_back(tmp_path):
     file = graph_of(tmp_path, **{k: v.replace("VALUES", "[0]") for k, v in SWITCHED.items()})
-    with run(file, night={"when": ["levels", 3]}) as graph:
+    with up(file) as graph:
         graph.wait_for("levels", "ready")
         first = until(lambda: graph.children().get("when"))
         os.kill(first, signal.SIGKILL)

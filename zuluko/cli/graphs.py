@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Sized
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 

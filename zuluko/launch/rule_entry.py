@@ -4,19 +4,18 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zuluko import document
-from zuluko.actions import rulefile
-from zuluko.actions.params import types as param_types
-from zuluko.actions.rulefile import RuleSet
-from zuluko.actions.rules import rules
 from zuluko.bus.message import Command, Message
 from zuluko.launch import keys, options
 from zuluko.launch.graph import Entry, Graph, Topic, Wire
 from zuluko.launch.include import Given
 from zuluko.launch.signature import Input, Signature
 from zuluko.messages import Decision
+
+if TYPE_CHECKING:  # a graph without rules is spared what reads them
+    from zuluko.actions.rulefile import RuleSet
 
 
 def is_rules(run: str) -> bool:
@@ -28,6 +27,9 @@ def read(given: Given, file: Path, graph: Graph, others: Mapping[str, Given]) ->
 
     The rules of an included file say the names of that file; the node says those of the graph.
     """
+    from zuluko.actions import rulefile
+    from zuluko.actions.rules import rules
+
     topics = given.part.visible(graph.topics)
     actuators = _actuators(given, graph, others)
     own = {key: value for key, value in given.value.items() if key not in keys.ENTRY}
@@ -51,7 +53,7 @@ def read(given: Given, file: Path, graph: Graph, others: Mapping[str, Given]) ->
     )
 
 
-def _renamed(ruleset: RuleSet, topics: Mapping[str, Topic], actuators: Mapping[str, str]) -> RuleSet:
+def _renamed(ruleset: "RuleSet", topics: Mapping[str, Topic], actuators: Mapping[str, str]) -> "RuleSet":
     """The rules with the graph's names for what they command; what they hear is renamed as it comes."""
     heard = {topics[name].name: name for name in (*ruleset.triggers, *ruleset.levels)}
     return replace(
@@ -67,6 +69,8 @@ def _renamed(ruleset: RuleSet, topics: Mapping[str, Topic], actuators: Mapping[s
 
 def _typed(file: Path, params: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters, those that were typed on the command line as what the file declares."""
+    from zuluko.actions.params import types as param_types
+
     kinds = param_types(document.load(file).value.get("params"))
     typed = {name: value for name, value in params.items() if value is not options.MISSING}
     for name, value in typed.items():

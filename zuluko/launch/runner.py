@@ -63,8 +63,6 @@ def forked(imported: Imported, graph: Graph, entries: Sequence[Entry], control: 
 def main(graph: Graph, entries: Sequence[Entry], control: socket.socket) -> int:
     """Runs the nodes of a process to their end; its exit status."""
     os.setpgid(0, 0)  # the terminal's Ctrl-C and hang-up are the supervisor's to act on
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # what is printed is in the log at once, and in order
     faulthandler.enable()  # whoever crashes, or is aborted because it hangs, writes down where
     log_to_standard_error()
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -42,7 +42,7 @@ class Switches:
         """Turns off what is not known to be on, and watches."""
         self._children = children
         for entry in self._graph.entries.values():
-            if condition := watcher.condition(entry):
+            if condition := entry.when:
                 self._holds[entry.name] = None if condition.topics else condition.holds({})
                 self._apply(entry.name)
         if watcher.has_topics(self._graph.entries.values()):

@@ -8,33 +8,20 @@ while it cannot be known.
 import json
 import signal
 import socket
-from collections.abc import Iterable, Mapping
-from typing import Protocol
+from collections.abc import Iterable
 
 from zuluko.bus.message import Message
 from zuluko.bus.poller import Poller
 from zuluko.bus.subscriber import Subscriber
-from zuluko.launch.graph import Entry, Graph, Topic
+from zuluko.launch.graph import Entry, Graph
 from zuluko.launch.runner import ORPHANED, outlive_by
 
 LOOK = 0.1  # s between two looks at the topics, which cost their publishers nothing
 
 
-class Condition(Protocol):
-    """An expression over the latest messages of its topics; None where it cannot be known."""
-
-    @property
-    def topics(self) -> tuple[Topic, ...]: ...
-
-    def holds(self, latest: Mapping[str, Message]) -> bool | None: ...
-
-
-def condition(entry: Entry) -> Condition | None:
-    return getattr(entry, "when", None)
-
-
 def has_topics(entries: Iterable[Entry]) -> bool:
-    return any(found.topics for entry in entries if (found := condition(entry)))
+    """Whether there is anything to watch."""
+    return any(entry.when.topics for entry in entries if entry.when)
 
 
 class Watcher:
@@ -42,9 +29,7 @@ class Watcher:
 
     def __init__(self, graph: Graph, tell: socket.socket) -> None:
         self._tell = tell
-        self._conditions = {
-            entry.name: found for entry in graph.entries.values() if (found := condition(entry))
-        }
+        self._conditions = {entry.name: entry.when for entry in graph.entries.values() if entry.when}
         topics = {topic.name: topic for found in self._conditions.values() for topic in found.topics}
         self._poller = Poller(graph.name)
         self._subscribers = [
