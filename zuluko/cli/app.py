@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from zuluko import __version__
-from zuluko.cli import echo, face, graph, graphs, hz, pub, top
+from zuluko.cli import control, echo, face, graph, graphs, hz, logs, pub, status, top
 from zuluko.cli.graph_command import GraphCommand
 
 app = typer.Typer(
@@ -14,6 +14,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+RUN = "Run a graph"
+WATCH = "Look into a running graph"
+SETTLE = "Set up"
 
 
 def _version(asked: bool) -> None:
@@ -31,13 +35,17 @@ def main(
     """Sensors, perception and rules as light processes on small boards."""
 
 
-app.command(cls=GraphCommand)(graphs.up)
-app.command(cls=GraphCommand)(graphs.check)
-app.command()(graphs.schema)
-app.command("list")(graphs.list_)
-app.command()(echo.echo)
-app.command()(top.top)
-app.command()(hz.hz)
-app.command()(pub.pub)
-app.command()(graph.graph)
-app.add_typer(face.app, name="face")
+app.command(cls=GraphCommand, rich_help_panel=RUN)(graphs.up)
+app.command(cls=GraphCommand, rich_help_panel=RUN)(graphs.check)
+app.command(rich_help_panel=RUN)(graphs.schema)
+app.command("list", rich_help_panel=RUN)(graphs.list_)
+app.command(rich_help_panel=RUN)(status.status)
+app.command(rich_help_panel=RUN)(logs.logs)
+app.command(rich_help_panel=RUN)(control.restart)
+app.command(rich_help_panel=RUN)(control.stop)
+app.command(rich_help_panel=WATCH)(top.top)
+app.command(rich_help_panel=WATCH)(echo.echo)
+app.command(rich_help_panel=WATCH)(hz.hz)
+app.command(rich_help_panel=WATCH)(graph.graph)
+app.command(rich_help_panel=WATCH)(pub.pub)
+app.add_typer(face.app, name="face", rich_help_panel=SETTLE)

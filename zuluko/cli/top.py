@@ -5,20 +5,21 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from zuluko.cli import which
 from zuluko.cli.say import fail
+from zuluko.cli.which import Graph
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from zuluko.launch.status import Status
 
-Graph = Annotated[str, typer.Argument(help="a running graph; not needed where one runs", metavar="[GRAPH]")]
 Once = Annotated[bool, typer.Option("--once", help="look for two seconds, print one table, and end")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object a line, each second")]
 
@@ -33,7 +34,7 @@ def top(graph: Graph = "", once: Once = False, as_json: Json = False) -> None:
     from zuluko.bus.topics import TopicError
 
     try:
-        name = running_graph(graph)
+        name = which.graph(graph, status=1)
         live = not (once or as_json) and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         with ends_quietly():
             if live:
@@ -42,22 +43,6 @@ def top(graph: Graph = "", once: Once = False, as_json: Json = False) -> None:
                 _print(name, as_json, once or not as_json)
     except TopicError as error:
         fail(error)
-
-
-def running_graph(wanted: str) -> str:
-    """The running graph that a person means; exits with a sentence where there is none, or no telling."""
-    from zuluko.bus.topics import graphs
-    from zuluko.document import nearest
-    from zuluko.launch.graphlock import running
-
-    found = [graph for graph in graphs() if running(graph)]
-    if not found:
-        fail("no graph runs; start one with: zuluko up door")
-    if wanted and wanted not in found:
-        fail(f"no graph `{wanted}` runs{nearest(wanted, found) or '; there are: ' + ', '.join(found)}")
-    if not wanted and len(found) > 1:
-        fail(f"several graphs run; write one of: {', '.join(found)}")
-    return wanted or found[0]
 
 
 @contextmanager
@@ -312,13 +297,13 @@ def plain(told: dict[str, Any]) -> str:
     return "\n".join([*lines, "", *aligned(NODES, nodes)] if nodes else lines)
 
 
-def aligned(titles: list[str], rows: Rows) -> Iterator[str]:
+def aligned(titles: list[str], rows: Rows, numbers: Collection[str] = _NUMBERS) -> Iterator[str]:
     """Rows under their titles, words to the left and numbers to the right."""
     widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
     for row in [titles, *rows]:
         cells = zip(titles, row, widths, strict=True)
         yield "  ".join(
-            cell.rjust(width) if title in _NUMBERS else cell.ljust(width) for title, cell, width in cells
+            cell.rjust(width) if title in numbers else cell.ljust(width) for title, cell, width in cells
         ).rstrip()
 
 

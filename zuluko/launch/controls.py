@@ -1,0 +1,152 @@
+"""Asking the supervisor of a running graph something, over its control socket ``RUN/.<graph>.control``.
+
+A request is one JSON object on a line, an answer one or more; then the supervisor closes.
+"""
+
+import select
+import socket
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from zuluko.bus.topics import LONGEST_PATH, TopicError, check_name, run_dir
+from zuluko.launch.status import Status
+
+LARGEST = 4 << 20  # bytes of a line that a supervisor may answer
+PATIENCE = 5.0  # s for what a supervisor knows at once
+LONGEST = 0.25  # s that lines are gathered before they are put into their order, of a node that never pauses
+QUIET = 0.05  # s without a line, after which they are so at once
+
+Answer = dict[str, Any]
+
+
+class ControlError(RuntimeError):
+    """A supervisor that cannot be asked, or that gives no answer; says what to do."""
+
+
+class SilentError(ControlError):
+    """A supervisor that has not answered in time."""
+
+
+def path(graph: str) -> Path:
+    """Where the control socket lies; TopicError where the path is longer than the kernel takes."""
+    found = run_dir() / f".{check_name(graph, 'graph')}.control"
+    if len(str(found).encode()) > LONGEST_PATH:
+        raise TopicError(
+            f"the socket path {found} is longer than the {LONGEST_PATH} bytes that the kernel takes; "
+            "set ZULUKO_RUN to a shorter directory, or give the graph a shorter name"
+        )
+    return found
+
+
+class Question:
+    """One request and what is answered, line by line as it comes."""
+
+    def __init__(self, graph: str, request: Answer) -> None:
+        self.graph = graph
+        self.ended = False
+        self._unfinished = b""
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        self._socket.settimeout(PATIENCE)
+        try:
+            self._socket.connect(str(path(graph)))
+            self._socket.sendall(msgspec.json.encode(request) + b"\n")
+        except TimeoutError:
+            self._socket.close()
+            raise SilentError(f"the supervisor of {graph} does not take a request") from None
+        except OSError as error:
+            self._socket.close()
+            raise ControlError(
+                f"the graph {graph} cannot be asked ({error.strerror}); see whether it runs with: zuluko list"
+            ) from None
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def read(self, patience: float | None) -> list[Answer]:
+        """The lines that have come; waits for more, but no longer than ``patience`` s, else SilentError."""
+        self._socket.settimeout(patience)
+        try:
+            data = self._socket.recv(1 << 16)
+        except (TimeoutError, BlockingIOError):
+            raise SilentError(f"the supervisor of {self.graph} does not answer") from None
+        except ConnectionError:
+            data = b""
+        self.ended = not data
+        *whole, self._unfinished = (self._unfinished + data).split(b"\n")
+        if len(self._unfinished) > LARGEST:
+            raise ControlError(f"the supervisor of {self.graph} answers with a line without end")
+        return [self._decoded(line) for line in whole]
+
+    def rest(self) -> Iterator[Answer]:
+        """All that is answered."""
+        while not self.ended:
+            yield from self.read(PATIENCE)
+
+    def _decoded(self, line: bytes) -> Answer:
+        try:
+            return msgspec.json.decode(line, type=Answer)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise ControlError(f"the supervisor of {self.graph} answers with what is no JSON") from None
+
+    def __enter__(self) -> "Question":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+
+def ask(graph: str, patience: float = PATIENCE, **request: Any) -> Answer:
+    """The one line that is answered within ``patience`` s, else SilentError. Raises ControlError."""
+    deadline = time.monotonic() + patience
+    with Question(graph, request) as question:
+        while not question.ended:
+            if lines := question.read(max(0.001, deadline - time.monotonic())):
+                return lines[0]
+    raise ControlError(f"the supervisor of {graph} has ended without an answer")
+
+
+def status(graph: str) -> Status:
+    """How a graph fares now. Raises ControlError."""
+    told = ask(graph, do="status")
+    try:
+        return msgspec.convert(told, Status)
+    except msgspec.ValidationError:
+        raise ControlError(
+            f"the supervisor of {graph} is of another version of Zuluko; restart the graph"
+        ) from None
+
+
+def logs(graph: str, nodes: Sequence[str], last: int, follow: bool) -> Iterator[Answer]:
+    """The ``last`` log lines of each of the nodes (of all together where none is named), by time; with
+    ``follow`` those that come, until the graph ends."""
+    with ExitStack() as stack:
+        wanted = [{"do": "logs", "node": node, "last": last, "follow": follow} for node in nodes or [""]]
+        questions = [stack.enter_context(Question(graph, request)) for request in wanted]
+        if not follow:
+            yield from _by_time(line for question in questions for line in question.rest())
+            return
+        while questions:
+            select.select(questions, [], [])
+            yield from _by_time(_together(questions))
+
+
+def _by_time(lines: Iterable[Answer]) -> list[Answer]:
+    return sorted(lines, key=lambda line: line.get("time", 0))
+
+
+def _together(questions: list[Question]) -> Iterator[Answer]:
+    """The lines that come without a pause between them; drops who has ended."""
+    end = time.monotonic() + LONGEST
+    while questions and time.monotonic() < end:
+        heard, _, _ = select.select(questions, [], [], QUIET)
+        if not heard:
+            return
+        for question in heard:
+            yield from question.read(0)
+            if question.ended:
+                questions.remove(question)
