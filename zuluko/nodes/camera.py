@@ -13,7 +13,7 @@ from zuluko.messages import Frame
 from zuluko.nodes import sources
 from zuluko.nodes.grabber import Grabber
 from zuluko.nodes.picture import letterbox
-from zuluko.nodes.sources import Kind, SourceError, Wish, find, masked
+from zuluko.nodes.sources import Kind, SourceError, Wish, device_path, find, is_device, masked
 
 log = logging.getLogger("zuluko.camera")
 
@@ -56,6 +56,12 @@ def check_camera(
         if wrong := _wrong(number):
             yield Fault(name, wrong)
     yield from sources.faults(source)
+
+
+def devices(*, source: str = "0", **_: object) -> Iterator[str]:
+    """What the node opens of a board's devices, for a service to be allowed it."""
+    if is_device(source):
+        yield device_path(source)
 
 
 def _check(**settings: float) -> None:

@@ -280,7 +280,7 @@ def _in_order(path: Path) -> list[tuple[str, int]]:
     return [(text, int(number or 0)) for text, number in re.findall(r"(\D*)(\d*)", path.name)]
 
 
-def _is_device(source: str) -> bool:
+def is_device(source: str) -> bool:
     return bool(re.fullmatch(r"[0-9]+|/dev/.+", source))
 
 
@@ -294,7 +294,7 @@ def _is_picture(source: str) -> bool:
 
 KINDS = (
     Kind("demo", lambda source: source == "demo", Demo),
-    Kind("device", _is_device, open_device, live=True),
+    Kind("device", is_device, open_device, live=True),
     Kind("stream", _is_stream, open_stream, live=True),
     Kind("folder", os.path.isdir, open_photos),
     Kind("picture", _is_picture, open_photos),
