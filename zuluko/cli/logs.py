@@ -30,7 +30,7 @@ def logs(nodes: Nodes = None, last: Last = 20, follow: Follow = False, as_json: 
     from zuluko.bus.topics import TopicError
     from zuluko.launch import controls
 
-    show = _as_json if as_json else Lines(coloured=_has_colours())
+    show = _as_json if as_json else Lines(coloured=has_colours())
     try:
         graph, names = which.nodes(nodes or [], as_json)
         for line in controls.logs(graph, names, last, follow):
@@ -43,7 +43,7 @@ def logs(nodes: Nodes = None, last: Last = 20, follow: Follow = False, as_json: 
         refuse(error, as_json)
 
 
-def _has_colours() -> bool:
+def has_colours() -> bool:
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
     return sys.stdout.isatty() and not plain
 
