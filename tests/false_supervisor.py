@@ -11,7 +11,7 @@ import time
 
 import msgspec
 
-from zuluko.launch import controls, status
+from zuluko.launch import control, status
 from zuluko.launch.graphlock import GraphLock
 
 HOUR = 3600 * 1_000_000_000
@@ -21,7 +21,7 @@ NODES = (
     status.Node("spare", state="failing", must=False, reason="died 10 times"),
     status.Node("lamp", state="off", reason="when: night"),
 )
-TOLD = status.Status("door", "door.yaml", 100, 0, HOUR, 0, NODES, state="degraded")
+TOLD = status.Status("door", "door.yaml", 100, 0, HOUR, 0, nodes=NODES, state="degraded")
 
 
 def main(graph: str, answers: dict[str, list[str] | None]) -> None:
@@ -29,7 +29,7 @@ def main(graph: str, answers: dict[str, list[str] | None]) -> None:
     file = status.path(graph)
     file.write_bytes(msgspec.json.encode(TOLD))
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    server.bind(str(controls.path(graph)))
+    server.bind(str(control.path(graph)))
     server.listen()
     print("listening", flush=True)
     while True:

@@ -61,7 +61,7 @@ class Lines:
 
     def __call__(self, line: dict[str, Any]) -> str:
         when = datetime.fromtimestamp(line.get("time", 0) / 1e9).astimezone()
-        node, text = str(line.get("node", "")), str(line["line"])
+        node, text = str(line.get("node") or "(graph)"), str(line["line"])
         head = f"{when:%H:%M:%S}.{when.microsecond // 1000:03}"
         if not self._coloured:
             return f"{head}  {node:<10} {text}"

@@ -1,19 +1,15 @@
-"""Asking the supervisor of a running graph something, over its control socket ``RUN/.<graph>.control``.
-
-A request is one JSON object on a line, an answer one or more; then the supervisor closes.
-"""
+"""The other end of a running graph's control socket: asking, and reading the answer."""
 
 import select
 import socket
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from zuluko.bus.topics import LONGEST_PATH, TopicError, check_name, run_dir
+from zuluko.launch import control
 from zuluko.launch.status import Status
 
 LARGEST = 4 << 20  # bytes of a line that a supervisor may answer
@@ -32,17 +28,6 @@ class SilentError(ControlError):
     """A supervisor that has not answered in time."""
 
 
-def path(graph: str) -> Path:
-    """Where the control socket lies; TopicError where the path is longer than the kernel takes."""
-    found = run_dir() / f".{check_name(graph, 'graph')}.control"
-    if len(str(found).encode()) > LONGEST_PATH:
-        raise TopicError(
-            f"the socket path {found} is longer than the {LONGEST_PATH} bytes that the kernel takes; "
-            "set ZULUKO_RUN to a shorter directory, or give the graph a shorter name"
-        )
-    return found
-
-
 class Question:
     """One request and what is answered, line by line as it comes."""
 
@@ -53,7 +38,7 @@ class Question:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         self._socket.settimeout(PATIENCE)
         try:
-            self._socket.connect(str(path(graph)))
+            self._socket.connect(str(control.path(graph)))
             self._socket.sendall(msgspec.json.encode(request) + b"\n")
         except TimeoutError:
             self._socket.close()
