@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import sys
 import pytest
 
 from tests.running import ROOT, alive, up, write, zuluko
+from tests.test_docs import commands, files, pattern, run
 from tests.waiting import until
 
 PAIR = """
@@ -120,3 +122,41 @@ def test_what_another_user_may_not_ask_is_a_sentence(pair, run_dir):
     assert (shown.returncode, shown.stdout) == (1, "")
     assert shown.stderr == f"{run_dir} is open to other users; run: chmod 700 {run_dir}\n"
     run_dir.chmod(0o700)
+
+
+def test_the_pages_commands_print_what_it_shows(tmp_path):
+    files("docs/run.md", tmp_path)
+    examples = [(command, shown) for command, shown in commands("docs/run.md") if "doctor" not in command]
+    assert [command.split()[1] for command, _ in examples] == [
+        "status",
+        "logs",
+        "logs",
+        "restart",
+        "stop",
+        "status",
+        "service",
+    ]
+    with up(str(tmp_path / "porch.yaml")):
+        until(lambda: zuluko("status").returncode == 0, what="a ready graph")
+        until(lambda: len(zuluko("logs", "light", "-n", "2").stdout.splitlines()) == 2, what="two lines")
+        for command, shown in examples:
+            printed = run(command, tmp_path)
+            assert re.fullmatch(pattern(shown), printed), printed
+
+
+def test_the_pages_doctor_speaks_as_the_real_one(tmp_path):
+    """Its machine is not this one; its lines must be of checks that there are, and look as they do."""
+    from zuluko.doctor.checks import CHECKS
+
+    (shown,) = [shown for command, shown in commands("docs/run.md") if "doctor" in command]
+    names = [line.split()[1] for line in shown.splitlines() if line.startswith(("good", "warn", "bad"))]
+    assert set(names) <= {check.name for check in CHECKS}
+    real = zuluko("doctor").stdout.splitlines()
+    for line in shown.splitlines():
+        if line != "..." and line:
+            assert re.fullmatch(
+                r"(good|warn|bad ) {2}\w+ +\S.*| {19}-> .+|\d+ good, \d+ to look at, \d+ bad", line
+            )
+    assert [line[:19] for line in real if "  wheels  " in line] == [
+        line[:19] for line in shown.splitlines() if "  wheels  " in line
+    ]

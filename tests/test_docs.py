@@ -37,7 +37,14 @@ PAGES = [
     "docs/door.md",
     "docs/measured.md",
 ]
-TESTED_ELSEWHERE = ["docs/bus.md", "docs/camera.md", "docs/faces.md", "docs/rules.md", "docs/tools.md"]
+TESTED_ELSEWHERE = [
+    "docs/bus.md",
+    "docs/camera.md",
+    "docs/faces.md",
+    "docs/rules.md",
+    "docs/run.md",
+    "docs/tools.md",
+]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"# ([\w.]+\.(?:py|yaml))\n")
 

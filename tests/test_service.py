@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.nodes_of_tests import Count
-from tests.running import write, zuluko
+from tests.running import ROOT, write, zuluko
 from zuluko.launch import devices, launchfile, service, unitfile
 from zuluko.launch.graph import Limit
 from zuluko.launch.service import Service
@@ -347,6 +347,45 @@ def test_what_its_user_could_not_read_is_told(units, tmp_path):
         refused.stderr,
     )
     assert not units.exists()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_root_becomes_the_services_user_and_may_still_read(run_dir, monkeypatch, tmp_path):
+    """The interpreter, the package and this file may lie in a home that the user cannot enter."""
+    tmp_path.chmod(0o700)
+    secret = tmp_path / "photo.jpg"
+    secret.write_text("not theirs")
+    home = run_dir / "zuluko-door"
+    home.mkdir(mode=0o700)
+    os.chown(home, 65534, 65534)
+    run_dir.chmod(0o711)
+    code = (
+        "import os, sys; from zuluko.cli.become import become; become(65534, 65534)\n"
+        "os.execv(sys.executable, [sys.executable, '-c', sys.argv[1], *sys.argv[2:]])"
+    )
+    inner = (
+        "import os, sys; print(os.getuid(), os.getgroups(), open(sys.argv[1]).read())\n"
+        "open(sys.argv[2] + '/x', 'w').close(); print(os.stat(sys.argv[2] + '/x').st_uid)\n"
+        "try: open(sys.argv[1], 'a')\nexcept PermissionError: print('refused')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, inner, secret, home],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert done.stdout.splitlines() == ["65534 [] not theirs", "65534", "refused"], done.stderr
+
+
+def test_who_finds_no_graph_is_told_of_the_services(tmp_path, run_dir, monkeypatch):
+    (tmp_path / "zuluko-door").mkdir()
+    monkeypatch.setenv("ZULUKO_SERVICES", str(tmp_path))
+    monkeypatch.delenv("ZULUKO_RUN")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(run_dir))
+    told = "no graph runs; but there are services; look with: sudo zuluko service run door status\n"
+    assert zuluko("status").stderr == zuluko("stop", "door").stderr == told
+    assert zuluko("status", "porch").stderr == "no graph runs; start one with: zuluko up door\n"
 
 
 def test_run_looks_where_the_service_runs(run_dir, monkeypatch):

@@ -150,7 +150,7 @@ def test_a_second_graph_of_the_name_is_refused_and_another_name_is_not(tmp_path)
         second = zuluko("up", file)
         assert second.returncode == 1
         assert second.stderr.startswith(
-            f"the graph graph runs already (pid {first.process.pid}); stop it with: kill"
+            f"the graph graph runs already (pid {first.process.pid}); stop it with: zuluko stop graph"
         )
         with up(file, "--name", "other") as other:
             other.wait_for("show", "shown")

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zuluko.cli.become import become
 from zuluko.cli.graphs import File, Set, _load
 from zuluko.cli.graphs import Name as AsName
 from zuluko.cli.say import fail
+from zuluko.cli.which import services
 
 if TYPE_CHECKING:
     from zuluko.launch.service import Service
@@ -186,7 +188,7 @@ def run(
     command: Annotated[list[str], typer.Argument(help="a command of zuluko", metavar="COMMAND...")],
 ) -> None:
     """Run a command as the user of a graph's service, where that graph is: zuluko service run door status"""
-    home = Path(os.environ.get("ZULUKO_SERVICES", "/run")) / f"zuluko-{name}"
+    home = services() / f"zuluko-{name}"
     try:
         owner = home.stat()
     except OSError:
@@ -198,7 +200,5 @@ def run(
     if Path(stored["HOME"]).is_dir():
         os.environ.update(stored)
     if os.getuid() != owner.st_uid:
-        os.setgroups([])
-        os.setgid(owner.st_gid)
-        os.setuid(owner.st_uid)
+        become(owner.st_uid, owner.st_gid)
     os.execv(sys.executable, [sys.executable, "-m", "zuluko", *command])  # noqa: S606

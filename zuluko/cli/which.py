@@ -1,7 +1,9 @@
 """Which running graph, and which of its nodes, a person means."""
 
 import json
+import os
 import sys
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -36,13 +38,26 @@ def graph(wanted: str, as_json: bool = False, status: int = NOT_RUNNING) -> str:
 
     found = running()
     if not found:
-        refuse("no graph runs; start one with: zuluko up door", as_json, status)
+        refuse(f"no graph runs; {_service(wanted) or 'start one with: zuluko up door'}", as_json, status)
     if wanted and wanted not in found:
         hint = nearest(wanted, found) or "; there are: " + ", ".join(found)
         refuse(f"no graph `{wanted}` runs{hint}", as_json, status)
     if not wanted and len(found) > 1:
         refuse(f"several graphs run; write one of: {', '.join(found)}", as_json, 2)
     return wanted or found[0]
+
+
+def services() -> Path:
+    """Where services have their runtime directories, ``zuluko-NAME`` each."""
+    return Path(os.environ.get("ZULUKO_SERVICES", "/run"))
+
+
+def _service(wanted: str) -> str:
+    """How to look at a graph that a service runs, for another user than its own."""
+    names = sorted(place.name.removeprefix("zuluko-") for place in services().glob("zuluko-*"))
+    if not names or (wanted and wanted not in names) or os.environ.get("ZULUKO_RUN"):
+        return ""
+    return f"but there are services; look with: sudo zuluko service run {wanted or names[0]} status"
 
 
 def nodes(wanted: list[str], as_json: bool = False) -> tuple[str, list[str]]:

@@ -53,7 +53,7 @@ class GraphLock:
         pid = os.read(self._fd, 20).decode() or "?"
         os.close(self._fd)
         raise AlreadyRunningError(
-            f"the graph {graph} runs already (pid {pid}); stop it with: kill {pid}; "
+            f"the graph {graph} runs already (pid {pid}); stop it with: zuluko stop {graph}; "
             f"or start another beside it with: --name {graph}2"
         )
 
