@@ -200,6 +200,15 @@ def test_a_strange_answer_is_a_sentence(answer, said):
     assert (shown.returncode, shown.stdout, shown.stderr) == (1, "", said + "\n")
 
 
+def test_a_supervisor_that_hangs_is_told_with_the_way_out():
+    with supervised(status=None) as process:
+        shown = zuluko("status")
+    assert shown.returncode == 1
+    assert shown.stderr == (
+        f"the supervisor of door does not answer; if it goes on like that, end it with all its nodes: kill -9 {process.pid}\n"
+    )
+
+
 def test_a_line_without_end_is_not_taken_in(monkeypatch):
     monkeypatch.setattr(controls, "LARGEST", 1 << 12)
     with supervised(status=["x" * (1 << 16)]), pytest.raises(controls.ControlError, match="without end"):

@@ -251,13 +251,20 @@ def test_secrets_stay_out_of_the_unit(tmp_path, monkeypatch):
 
 @needs_systemd
 @pytest.mark.parametrize(
-    "wanted",
-    [("source=0",), ("source=demo",), ("owners=a b,100%,$x\\;'\"",)],
-    ids=["camera", "demo", "nasty"],
+    ("sets", "options"),
+    [
+        (("source=0",), {}),
+        (("source=demo",), {}),
+        (("owners=a b,100%,$x\\;'\"",), {}),
+        (("source=0",), {"user": "daemon"}),
+        (("source=0",), {"of_user": True}),
+        (("source=0",), {"more": ("/dev/gpiochip0", "/dev/ttyUSB0", "/dev/i2c-1")}),
+    ],
+    ids=["camera", "demo", "nasty", "named user", "user's unit", "more devices"],
 )
-def test_systemd_finds_nothing_wrong_with_it(wanted, tmp_path):
+def test_systemd_finds_nothing_wrong_with_it(sets, options, tmp_path):
     unit = tmp_path / "zuluko-door.service"
-    unit.write_text(service.text(door(*wanted)))
+    unit.write_text(service.text(door(*sets, **options)))
     assert verify(unit) == ""
 
 

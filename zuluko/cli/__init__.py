@@ -1,4 +1,4 @@
-"""The command line: ``zuluko up``, ``check``, ``list``, ``echo`` and ``face``.
+"""The command line: ``zuluko up``, ``check``, ``status`` and the others that ``zuluko.cli.app`` gathers.
 
 Nothing heavy is imported here: a command loads what it needs when it runs.
 """

@@ -195,10 +195,18 @@ def run(
         fail(f"no service runs a graph `{name}` now; start it with: systemctl start zuluko-{name}")
     if os.getuid() not in (0, owner.st_uid):
         fail(f"only root and the service's own user may do that; run: sudo zuluko service run {name} ...")
-    stored = {"HOME": f"/var/lib/zuluko-{name}", "XDG_DATA_HOME": f"/var/lib/zuluko-{name}"}
-    os.environ.update({"ZULUKO_RUN": str(home), "XDG_CACHE_HOME": f"/var/cache/zuluko-{name}"})
-    if Path(stored["HOME"]).is_dir():
-        os.environ.update(stored)
+    os.environ.update(_surroundings(name, home, owner.st_uid))
     if os.getuid() != owner.st_uid:
         become(owner.st_uid, owner.st_gid)
     os.execv(sys.executable, [sys.executable, "-m", "zuluko", *command])  # noqa: S606
+
+
+def _surroundings(name: str, home: Path, uid: int) -> dict[str, str]:
+    """The environment that the unit gives its graph."""
+    import pwd
+
+    given = {"ZULUKO_RUN": str(home), "XDG_CACHE_HOME": f"/var/cache/zuluko-{name}"}
+    stored = Path(f"/var/lib/zuluko-{name}")
+    if stored.is_symlink():  # into /var/lib/private, where a user that systemd makes keeps what is theirs
+        return {**given, "HOME": str(stored), "XDG_DATA_HOME": str(stored)}
+    return {**given, "HOME": pwd.getpwuid(uid).pw_dir}

@@ -46,12 +46,16 @@ def swap(machine: Machine) -> Iterator[Finding]:
 
 def disk(machine: Machine) -> Iterator[Finding]:
     home = Path(os.environ.get("XDG_DATA_HOME") or Path.home())
-    for path in dict.fromkeys((home, Path.cwd())):
+    seen = set()
+    for path in (home, Path.cwd()):
         try:
             free, total = machine.disk(path)
         except OSError as error:
             yield warn(f"{path} cannot be looked at: {error.strerror}", f"ls -ld {path}")
             continue
+        if (free, total) in seen:
+            continue  # the same disk
+        seen.add((free, total))
         what = f"{_mb(free)} of {_mb(total)} are free under {path}"
         if free < DISK[0]:
             yield bad(what, f"see what takes it: du -xh {path} | sort -h | tail")

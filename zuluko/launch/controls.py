@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from zuluko.launch import control
+from zuluko.launch.graphlock import running
 from zuluko.launch.status import Status
 
 LARGEST = 4 << 20  # bytes of a line that a supervisor may answer
@@ -42,7 +43,7 @@ class Question:
             self._socket.sendall(msgspec.json.encode(request) + b"\n")
         except TimeoutError:
             self._socket.close()
-            raise SilentError(f"the supervisor of {graph} does not take a request") from None
+            raise SilentError(_silent(graph)) from None
         except OSError as error:
             self._socket.close()
             raise ControlError(
@@ -58,7 +59,7 @@ class Question:
         try:
             data = self._socket.recv(1 << 16)
         except (TimeoutError, BlockingIOError):
-            raise SilentError(f"the supervisor of {self.graph} does not answer") from None
+            raise SilentError(_silent(self.graph)) from None
         except ConnectionError:
             data = b""
         self.ended = not data
@@ -83,6 +84,12 @@ class Question:
 
     def __exit__(self, *_: object) -> None:
         self._socket.close()
+
+
+def _silent(graph: str) -> str:
+    what = f"the supervisor of {graph} does not answer"
+    pid = running(graph)
+    return f"{what}; if it goes on like that, end it with all its nodes: kill -9 {pid}" if pid else what
 
 
 def ask(graph: str, patience: float = PATIENCE, **request: Any) -> Answer:
