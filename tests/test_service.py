@@ -292,7 +292,7 @@ def test_install_show_and_remove(units, monkeypatch):
     installed = zuluko("service", "install", "door", "--set", "source=0", "--user", me)
     file = units / "zuluko-door.service"
     assert (installed.returncode, installed.stderr) == (0, "")
-    assert installed.stdout.splitlines() == [
+    assert [line for line in installed.stdout.splitlines() if "is gone" not in line] == [
         f"{file} is written",
         "  camera may open /dev/video0",
         "start it, now and with the board:  systemctl enable --now zuluko-door",
@@ -307,6 +307,17 @@ def test_install_show_and_remove(units, monkeypatch):
     assert "did you mean `door`?" in zuluko("service", "remove", "dor").stderr
     assert zuluko("service", "remove", "door").stdout == f"{file} is removed\n"
     assert list(units.iterdir()) == []
+
+
+def test_install_says_what_is_left_to_think_of(units, tmp_path):
+    pair = 'nodes: {count: {run: "NODES:count"}, double: {run: "NODES:double", in: {counts: count}}}'
+    me = pwd.getpwuid(os.getuid()).pw_name
+    told = zuluko("service", "install", write(tmp_path, pair), "--user", me).stdout
+    assert "  which devices count may open is not told; name any with --device PATH\n" in told
+    assert (f"  {tmp_path} is gone when the board starts anew" in told) == tmp_path.is_relative_to("/tmp")
+    told = zuluko("service", "install", write(tmp_path, pair), "--user", me, "--device", "/dev/i2c-1").stdout
+    assert "  --device may open /dev/i2c-1\n" in told
+    assert "is not told" not in told
 
 
 def test_a_foreign_unit_is_left_alone(units):

@@ -109,13 +109,17 @@ def _refuse_foreign(file: Path) -> None:
 
 
 def _say_installed(wanted: "Service", file: Path) -> None:
+    from zuluko.launch import service
+
     _systemctl(wanted.of_user, "daemon-reload")
     control = f"systemctl {'--user ' * wanted.of_user}"
     print(f"{file} is written")
     for path, nodes in wanted.devices.items():
         print(f"  {', '.join(nodes)} may open {path}")
-    for node in _untold(wanted):
-        print(f"  {node} does not tell which devices it opens; name them with --device")
+    if untold := _untold(wanted):
+        print(f"  which devices {', '.join(untold)} may open is not told; name any with --device PATH")
+    if passing := [place for place in service.needs(wanted) if place.is_relative_to("/tmp")]:  # noqa: S108
+        print(f"  {passing[0]} is gone when the board starts anew; move it to another place")
     if wanted.secrets:
         print(f"  write {', '.join(wanted.secrets)} into {wanted.secrets_file}, as NAME=VALUE, of mode 0600")
     print(f"start it, now and with the board:  {control}enable --now {wanted.name}")
@@ -127,13 +131,18 @@ def _say_installed(wanted: "Service", file: Path) -> None:
 
 
 def _untold(wanted: "Service") -> list[str]:
-    """A user's own nodes that say nothing of devices, where they might have some."""
+    """A user's own nodes that say nothing of devices, of those at the graph's edge, where sensors and
+    actuators are."""
     from zuluko.launch import devices
 
     return [
         entry.name
         for entry in wanted.checked.entries.values()
-        if not wanted.more and entry.run.startswith(".") and not devices.tells(entry)
+        if not wanted.more
+        and not devices.tells(entry)
+        and not entry.run.startswith("zuluko.")
+        and not entry.run.endswith(".rules.yaml")
+        and (entry.is_source or not entry.outputs or any(wire.reliable for wire in entry.wires))
     ]
 
 
