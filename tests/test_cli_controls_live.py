@@ -64,7 +64,7 @@ def test_a_node_that_dies_again_and_again_is_not_a_ready_graph(tmp_path):
     ):
         until(lambda: "it broke" in zuluko("logs", "bad").stdout, what="the error in the log")
         until(lambda: zuluko("status").returncode == 1, what="a graph that is not ready")
-        assert node("bad")["reason"]
+        until(lambda: node("bad")["reason"], what="the reason")
 
 
 def test_logs_show_what_a_node_printed_and_follow_what_comes(tmp_path):
