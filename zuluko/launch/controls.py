@@ -128,7 +128,9 @@ def logs(graph: str, nodes: Sequence[str], last: int, follow: bool) -> Iterator[
 
 
 def _by_time(lines: Iterable[Answer]) -> list[Answer]:
-    return sorted(lines, key=lambda line: line.get("time", 0))
+    """Each line once, though it may have been asked of two nodes of one group."""
+    once = {(line.get("time", 0), line.get("node"), line.get("line")): line for line in lines}
+    return sorted(once.values(), key=lambda line: line.get("time", 0))
 
 
 def _together(questions: list[Question]) -> Iterator[Answer]:
