@@ -73,10 +73,13 @@ def test_a_watchdog_that_is_meant_for_another_process_is_not_fed(tmp_path, run_d
 def test_a_graph_is_not_ready_before_what_must_run_is_and_says_what_it_waits_for(tmp_path, run_dir):
     address = str(run_dir / "notify")
     file = graph_of(tmp_path, never='run: "FAULTY:never", in: {ticks: every 50ms}, mark: /')
-    with systemd(address) as listen, up(file, env=environment(address)) as graph:
+    wanted = environment(address, WATCHDOG_USEC=str(WATCHDOG))
+    with systemd(address) as listen, up(file, env=wanted) as graph:
         graph.wait_for("never", "is not ready after 10 s; the others go on without it")
         until(lambda: "STATUS=starting; never is not ready after 10 s" in listen())
         assert "READY=1" not in listen()
+        told = time.monotonic()
+        until(lambda: listen() and listen.last > told, what="the watchdog, which a slow start does not starve")
 
 
 def test_the_watchdog_is_not_fed_while_what_must_run_is_away_for_long(tmp_path, run_dir):

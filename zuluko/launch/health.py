@@ -39,10 +39,11 @@ class Health:
 
     @property
     def is_good(self) -> bool:
-        """Whether each node that must run does, or has not been away for long."""
+        """Whether each node that must run does, or has not been away for long; a graph that starts may take
+        as long as systemd gives it (TimeoutStartSec), on a slow card more than its watchdog would."""
         away = [child for child in self._children.values() if child.must and not child.is_fit]
         longest = max((clock.now() - child.since for child in away), default=0)
-        return not self.failed and longest < AWAY * 1e9
+        return not self.failed and (not self._was_ready or longest < AWAY * 1e9)
 
     def status(self) -> Status:
         return self._teller.account.status(self.state, self._members)
