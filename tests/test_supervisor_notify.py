@@ -79,7 +79,9 @@ def test_a_graph_is_not_ready_before_what_must_run_is_and_says_what_it_waits_for
         until(lambda: "STATUS=starting; never is not ready after 10 s" in listen())
         assert "READY=1" not in listen()
         told = time.monotonic()
-        until(lambda: listen() and listen.last > told, what="the watchdog, which a slow start does not starve")
+        until(
+            lambda: listen() and listen.last > told, what="the watchdog, which a slow start does not starve"
+        )
 
 
 def test_the_watchdog_is_not_fed_while_what_must_run_is_away_for_long(tmp_path, run_dir):
@@ -129,3 +131,22 @@ def test_a_systemd_that_has_gone_is_no_obstacle(tmp_path, monkeypatch):
     notify = Notify()
     notify.ready()
     notify.close()
+
+
+def test_what_systemd_is_too_slow_for_is_told_later(tmp_path, monkeypatch):
+    address = str(tmp_path / "notify")
+    monkeypatch.setenv("NOTIFY_SOCKET", address)
+    with systemd(address) as listen:
+        notify = Notify()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as other:
+            other.connect(address)
+            with suppress(BlockingIOError):
+                while True:
+                    other.send(b"X=1")
+        notify.status("starting")
+        notify.ready()
+        notify.status("ready")
+        assert set(listen()) == {"X=1"}
+        notify.beat(1.0, healthy=True)
+        assert [line for line in listen() if line != "X=1"] == ["READY=1", "STATUS=ready"]
+        notify.close()

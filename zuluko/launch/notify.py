@@ -3,7 +3,6 @@ words."""
 
 import os
 import socket
-from contextlib import suppress
 
 
 class Notify:
@@ -21,6 +20,7 @@ class Notify:
         self._period = int(period) / 2e6 if meant and period.isdigit() and self._socket else 0.0
         self._next = 0.0
         self._said = ""
+        self._owed: list[str] = []  # what is still to be told
 
     @property
     def due(self) -> float | None:
@@ -37,19 +37,32 @@ class Notify:
         """Tells what the graph does, in one line, when that has changed."""
         if text != self._said:
             self._said = text
+            self._owed = [line for line in self._owed if not line.startswith("STATUS=")]
             self._tell(f"STATUS={text}")
 
     def beat(self, now: float, *, healthy: bool) -> None:
         """Feeds the watchdog, twice as often as it asks for, while the graph is healthy."""
+        self._pay()
         if self._period and now >= self._next:
             self._next = now + self._period
-            if healthy:
+            if healthy and not self._owed:
                 self._tell("WATCHDOG=1")
 
     def _tell(self, line: str) -> None:
         if self._socket:
-            with suppress(OSError):
-                self._socket.sendto(line.encode(), socket.MSG_DONTWAIT, self._address)
+            self._owed.append(line)
+            self._pay()
+
+    def _pay(self) -> None:
+        """Tells what could not be told at once: systemd takes a few lines that it has not read."""
+        while self._socket and self._owed:
+            try:
+                self._socket.sendto(self._owed[0].encode(), socket.MSG_DONTWAIT, self._address)
+            except BlockingIOError:
+                return
+            except OSError:  # it has gone
+                pass
+            del self._owed[0]
 
     def close(self) -> None:
         if self._socket:
