@@ -118,8 +118,9 @@ def _say_installed(wanted: "Service", file: Path) -> None:
         print(f"  {', '.join(nodes)} may open {path}")
     if untold := _untold(wanted):
         print(f"  which devices {', '.join(untold)} may open is not told; name any with --device PATH")
-    if passing := [place for place in service.needs(wanted) if place.is_relative_to("/tmp")]:  # noqa: S108
-        print(f"  {passing[0]} is gone when the board starts anew; move it to another place")
+    for place in service.needs(wanted):
+        if place.is_relative_to("/tmp"):  # noqa: S108
+            print(f"  {place} is gone when the board starts anew; move it to another place")
     if wanted.secrets:
         print(f"  write {', '.join(wanted.secrets)} into {wanted.secrets_file}, as NAME=VALUE, of mode 0600")
     print(f"start it, now and with the board:  {control}enable --now {wanted.name}")
