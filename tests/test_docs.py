@@ -35,6 +35,7 @@ PAGES = [
     "docs/launch.md",
     "docs/supervisor.md",
     "docs/door.md",
+    "docs/logs.md",
     "docs/measured.md",
 ]
 TESTED_ELSEWHERE = [

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from zuluko.bus.message import Array, Command, Message
     from zuluko.bus.streams import Latest, Stream, Tick
     from zuluko.bus.synced import Synced
+    from zuluko.log import read, record
 
 __version__ = "0.1.0"
-__all__ = ["Array", "Command", "Latest", "Message", "Stream", "Synced", "Tick", "empty"]
+__all__ = ["Array", "Command", "Latest", "Message", "Stream", "Synced", "Tick", "empty", "read", "record"]
 
 _HOMES = {
     "Array": "zuluko.bus.message",
@@ -25,6 +26,8 @@ _HOMES = {
     "Synced": "zuluko.bus.synced",
     "Tick": "zuluko.bus.streams",
     "empty": "zuluko.bus.frames",
+    "read": "zuluko.log",
+    "record": "zuluko.log",
 }
 
 

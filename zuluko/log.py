@@ -1,0 +1,177 @@
+"""Logs in Python: ``read`` gives what was recorded as a stream, ``record`` writes a stream into a log."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+from zuluko import messages
+from zuluko.bus.log_reader import LogReader
+from zuluko.bus.log_schema import encode
+from zuluko.bus.log_writer import LogError, LogWriter
+from zuluko.bus.message import Message, tag, topic_suffix
+from zuluko.bus.streams import Stream
+from zuluko.bus.topics import schema
+from zuluko.bus.wire import Decoder, Encoder, Envelope, Hop, WireError, from_inline, plain_dtype, plain_shape
+from zuluko.document import nearest
+
+M = TypeVar("M", bound=Message)
+LARGEST_PICTURE = 1 << 26  # bytes that a JPEG may become
+
+
+class Entry(NamedTuple, Generic[M]):
+    """One message of a log: its topic, when the recorder had it (ns), and its envelope."""
+
+    topic: str
+    received: int
+    envelope: Envelope[M]
+
+
+class LogStream(Stream[M]):
+    """The messages of a log as a node reads them: time is the log's. ``cause`` is the chain behind the last
+    message, itself included."""
+
+    def __init__(self, entries: Iterator[Entry[M]], topic: str = "") -> None:
+        super().__init__(topic=topic)
+        self.cause: tuple[Hop, ...] = ()
+        self._entries = entries
+        self._next: Entry[M] | None = None
+
+    def next(self, timeout: float | None = None) -> M | None:
+        self._next = self._next or next(self._entries, None)
+        if self._next is None:
+            self.ended = timeout is None or self._pass(timeout)
+            return None
+        topic, received, envelope = self._next
+        if timeout is not None and self.now and received > self.now + round(timeout * 1e9):
+            self._pass(timeout)
+            return None
+        self._next = None
+        self.topic, self.seq, self.sent = topic, envelope.seq, envelope.sent
+        self.now = max(self.now, received)
+        self.cause = (*envelope.cause, envelope.hop(topic))
+        return envelope.body
+
+
+def read(
+    log: str | Path, topic: str, *topics: str, kind: Any = None, start: float = 0.0, end: float | None = None
+) -> LogStream[Any]:
+    """The messages of one topic of a log, or of several in the order in which they were received.
+
+    ``kind``   the message type, where it is a type of your own that this program has not imported
+    ``start``, ``end``   seconds from the log's beginning
+
+    Raises LogError for a file that is no log, a topic that it does not have, and a message that its type
+    cannot read, each as one sentence.
+    """
+    reader = LogReader(Path(log))
+    try:
+        for name in (topic, *topics):
+            _check_topic(reader, name)
+        kinds = {name: kind or _known(reader, name) for name in (topic, *topics)}
+    except BaseException:
+        reader.close()
+        raise
+    return LogStream(entries(reader, kinds, start=start, end=end), topic)
+
+
+def entries(
+    reader: LogReader, kinds: dict[str, Any], *, start: float = 0.0, end: float | None = None
+) -> Iterator[Entry[Any]]:
+    """The messages of the topics in ``kinds``, each decoded as its type; closes the reader at the end."""
+    decoders = {name: Decoder(kind, from_log) for name, kind in kinds.items()}
+    begin = reader.span[0]
+    limits = begin + round(start * 1e9), None if end is None else begin + round(end * 1e9)
+    with reader:
+        for topic, message in reader.messages(kinds, *limits):
+            try:
+                yield Entry(topic, message.received, decoders[topic](message.data))
+            except WireError as error:
+                kind = reader.type_of(topic) or "?"
+                where = f"{reader.path}: message {message.sequence} on {topic} ({kind})"
+                raise LogError(f"{where} cannot be read: {error}") from None
+
+
+def record(stream: Iterable[Message], log: str | Path, topic: str = "") -> int:
+    """Writes the messages of a stream, or of a list, into a new log, and gives their number.
+
+    The topic is the stream's unless given, and else what the type is called: ``Faces`` on ``faces``. Time in
+    the log is the stream's; over a list, the stamps'. Raises LogError for a file that exists, or a full disk.
+    """
+    count, encode_body = 0, Encoder()
+    with LogWriter(Path(log)) as writer:
+        for message in stream:
+            name = topic or getattr(stream, "topic", "") or topic_suffix(type(message))
+            channel = channel_of(writer, name, type(message))
+            now = getattr(stream, "now", 0) or message.stamp
+            seq, sent = getattr(stream, "seq", count), getattr(stream, "sent", 0) or now
+            cause = getattr(stream, "cause", ())[:-1]
+            data = encode_body(message, seq=seq, sent=sent, cause=cause)
+            writer.write(channel, data, seq=seq, sent=sent, received=now)
+            count += 1
+    return count
+
+
+def channel_of(writer: LogWriter, topic: str, kind: type[Message]) -> int:
+    if topic in writer.channels:
+        return writer.channels[topic]
+    return writer.topic(topic, tag(kind), encode(schema(kind)))
+
+
+def known_types() -> dict[str, type[Message]]:
+    """The message types that this program has, by their wire names."""
+    found: dict[str, type[Message]] = {}
+    waiting: list[type[Message]] = [Message]
+    while waiting:
+        for kind in waiting.pop().__subclasses__():
+            waiting.append(kind)
+            if kind.__module__ == messages.__name__ or tag(kind) not in found:
+                found[tag(kind)] = kind
+    return found
+
+
+def _known(reader: LogReader, topic: str) -> type[Message]:
+    wanted = reader.type_of(topic)
+    known = known_types().get(wanted)
+    if known is None:
+        what = f"{reader.path}: {topic} has messages of type {wanted}, which this program does not know"
+        raise LogError(f"{what}; import the module that defines it, or give the type: kind=...")
+    return known
+
+
+def _check_topic(reader: LogReader, topic: str) -> None:
+    if topic not in reader.topics:
+        known = nearest(topic, reader.topics) or f"; it has: {', '.join(reader.topics) or 'nothing'}"
+        raise LogError(f"{reader.path} has no topic `{topic}`{known}")
+
+
+def from_log(form: dict[str, Any]) -> np.ndarray[Any, Any]:
+    """An array as a log holds it: its bytes, or a JPEG of them."""
+    if "jpeg" not in form:
+        return from_inline(form)
+    import cv2
+
+    shape, data = plain_shape(form.get("shape")), form["jpeg"]
+    bad = WireError("malformed", "a JPEG that cannot be read")
+    if not isinstance(data, bytes) or plain_dtype(form.get("dtype")) != np.uint8 or not 2 <= len(shape) <= 3:
+        raise bad
+    if not 0 < np.prod(shape, dtype=object) <= LARGEST_PICTURE or _jpeg_size(data) != shape[:2]:
+        raise bad
+    flag = cv2.IMREAD_COLOR if len(shape) == 3 else cv2.IMREAD_GRAYSCALE
+    picture: Any = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    if picture is None or picture.shape != shape:
+        raise bad
+    picture.setflags(write=False)
+    return np.asarray(picture)
+
+
+def _jpeg_size(data: bytes) -> tuple[int, ...]:
+    """Height and width as a JPEG's frame header says, so that nothing is decoded that claims to be larger."""
+    at = 2
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return int.from_bytes(data[at + 5 : at + 7], "big"), int.from_bytes(data[at + 7 : at + 9], "big")
+        at += 2 + length
+    return ()
