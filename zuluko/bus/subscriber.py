@@ -9,6 +9,7 @@ import logging
 import os
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -54,7 +55,7 @@ class Subscriber(Generic[M]):
         self._poller = poller or Poller(graph)
         self._own_poller = poller is None
         self._largest = largest(kind)
-        self._decode = Decoder(kind, self._array)
+        self._decode: Callable[[bytes], Envelope[M]] = Decoder(kind, self._array)
         self._handle = Handles()
         self._created = time.monotonic_ns()
         self._since = 0  # graph time of the publisher, from which its messages are for this subscriber

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sized
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,6 +19,9 @@ Set = Annotated[list[str], typer.Option("--set", help="a parameter of the graph"
 Name = Annotated[str, typer.Option(help="what the graph is called; its file's name unless given")]
 Expand = Annotated[bool, typer.Option("--expand", help="print the graph with all put in, as YAML")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object a line")]
+Record = Annotated[
+    str, typer.Option("--record", help="record into this file (.mcap) or folder", metavar="OUT.mcap")
+]
 Spawn = Annotated[bool, typer.Option("--spawn", help="debug: start a fresh interpreter for each node")]
 Threads = Annotated[bool, typer.Option("--threads", help="debug: one process, each node a thread, for pdb")]
 
@@ -26,6 +30,7 @@ def up(  # noqa: PLR0917
     graph: File,
     set_: Set = [],  # noqa: B006
     name: Name = "",
+    record: Record = "",
     as_json: Json = False,
     spawn: Spawn = False,
     threads: Threads = False,
@@ -33,7 +38,9 @@ def up(  # noqa: PLR0917
     """Start a graph, watch it, and stop it with Ctrl-C."""
     from zuluko.cli.launcher import Order, begin_anew
 
-    begin_anew(Order(graph, _values(set_), name, as_json, spawn, threads))
+    if record and Path(record).exists() and not Path(record).is_dir():
+        fail(f"{record} exists already; choose another name, or remove it")
+    begin_anew(Order(graph, _values(set_), name, as_json, spawn, threads, record))
 
 
 def check(

@@ -21,6 +21,7 @@ class Order(msgspec.Struct):
     as_json: bool = False
     spawn: bool = False
     threads: bool = False
+    record: str = ""
 
 
 def begin_anew(order: Order) -> None:
@@ -39,7 +40,9 @@ def obey(text: str) -> int:
     from zuluko.launch.graphlock import AlreadyRunningError
 
     try:
-        graph = launchfile.load(launchfile.locate(order.graph), sets=order.sets, name=order.name or None)
+        graph = launchfile.load(
+            launchfile.locate(order.graph), sets=order.sets, name=order.name or None, record=order.record
+        )
         if order.threads:
             from zuluko.launch import threads
 
@@ -48,7 +51,7 @@ def obey(text: str) -> int:
         from zuluko.launch.supervisor import Supervisor
 
         style: view.Style = "json" if order.as_json else "auto"
-        body = spawned.Spawn(order.sets) if order.spawn else None
+        body = spawned.Spawn(order.sets, order.record) if order.spawn else None
         return Supervisor(graph, lambda events: view.watch(graph, events, style=style), body).run()
     except (DocumentError, AlreadyRunningError, TopicError) as error:
         fail(error)

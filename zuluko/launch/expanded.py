@@ -44,9 +44,12 @@ def text(graph: Graph, sets: Mapping[str, str]) -> str:
         whole["topics"] = {name: home for part in parts for name, home in _topics(part, first.folder)}
     if budgets := {entry.name: f"{entry.budget:g}s" for entry in graph.entries.values() if entry.budget}:
         whole["budget"] = budgets
+    if "record" in first.doc.value:
+        whole["record"] = first.substitution.put_in(first.doc.value["record"], ("record",))
     whole["nodes"] = {
         name: _Expansion(graph, entry, given[name], first.folder).value()
         for name, entry in graph.entries.items()
+        if name in given
     }
     return yaml.dump(
         whole, Dumper=_Dumper, sort_keys=False, width=WIDTH, allow_unicode=True, default_flow_style=None

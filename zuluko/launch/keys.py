@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from zuluko.launch import params
 from zuluko.launch.compounds import Either, Field, Listed, Mapped, Record
-from zuluko.launch.shapes import Anything, Duration, Flag, Number, Size, Whole, Words
+from zuluko.launch.shapes import Anything, Choice, Duration, Flag, Number, Size, Whole, Words
 
 NAME = r"[A-Za-z][A-Za-z0-9_-]*"
 TOPIC = r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)?"
@@ -133,6 +133,44 @@ BOARD = Either(
     "a board's name, or {file: my-board.yaml}",
     "pi-4",
 )
+_TOPICS = Either(
+    (Choice(("all",)), Listed(Words("a topic or a node", "faces", TOPIC), example="[faces, lock]")),
+    "a list of topics, or all",
+    "[faces, lock]",
+)
+_SPLIT = Record(
+    {
+        "size": Field(Size(example="1GB"), "another file after so much"),
+        "time": Field(Duration(example="10min"), "another file after so long"),
+    },
+    "{size: 1GB, time: 10min}",
+)
+_KEEP = Record(
+    {
+        "size": Field(Size(example="10GB"), "at most so much; the oldest files are deleted"),
+        "time": Field(Duration(example="24h"), "at most so long; older files are deleted"),
+    },
+    "{size: 10GB, time: 24h}",
+)
+RECORD = Either(
+    (
+        Choice(("all",)),
+        Listed(Words("a topic or a node", "faces", TOPIC), example="[faces, lock]"),
+        Record(
+            {
+                "topics": Field(_TOPICS, "what is recorded; all unless told"),
+                "to": Field(Words("a folder, or a file that ends in .mcap", "logs"), "where to"),
+                "images": Field(Choice(("raw", "jpeg")), "whether pictures are recorded as JPEG"),
+                "quality": Field(Whole(1, 100, "90"), "of the JPEG"),
+                "split": Field(_SPLIT, "when another file is begun"),
+                "keep": Field(_KEEP, "how much is kept"),
+            },
+            "{topics: [faces, lock], to: logs}",
+        ),
+    ),
+    "a list of topics, all, or {topics: [faces, lock], to: logs, images: jpeg, split: {size: 1GB}}",
+    "[faces, lock]",
+)
 TOP: Mapping[str, Field] = {
     "params": Field(
         Mapped(
@@ -161,6 +199,7 @@ TOP: Mapping[str, Field] = {
         "topics that programs besides this graph's nodes publish, with their message types",
     ),
     "budget": Field(BUDGET, "from the evidence to the action, at most"),
+    "record": Field(RECORD, "what is recorded into logs while the graph runs"),
     "nodes": Field(
         Mapped(
             Record(ENTRY, "{run: zuluko.nodes.camera}"), NAME, example="{camera: {run: zuluko.nodes.camera}}"

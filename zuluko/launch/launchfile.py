@@ -27,6 +27,8 @@ from zuluko.launch.options import MISSING
 from zuluko.launch.places import expected
 from zuluko.launch.proof import Proof
 
+RECORDER = "recorder"  # the node that records
+
 
 def locate(name: str) -> Path:
     """The launch file of that path, or the stock one of that name; DocumentError where there is neither."""
@@ -38,12 +40,24 @@ def locate(name: str) -> Path:
 
 
 def load(
-    file: Path, *, sets: Mapping[str, str] | None = None, name: str | None = None, passing: bool = False
+    file: Path,
+    *,
+    sets: Mapping[str, str] | None = None,
+    name: str | None = None,
+    passing: bool = False,
+    record: str = "",
 ) -> Graph:
     """The checked graph of a launch file; ``sets`` are parameters from the command line, as text. With
-    ``passing``, what may mend itself while the graph runs counts as wrong, too. Raises DocumentError with
-    every problem found."""
-    return _Reader(include.read(file, sets or {}), name or file.stem, passing).read()
+    ``passing``, what may mend itself while the graph runs counts as wrong, too. ``record`` is where the
+    graph is recorded, whatever the file says. Raises DocumentError with every problem found."""
+    graph = _Reader(include.read(file, sets or {}), name or file.stem, passing).read()
+    if record or RECORDER in graph.entries:
+        from zuluko.launch import record_entry
+
+        if record:
+            record_entry.put(graph, Path(record).absolute())
+        record_entry.tell(graph, sets or {})
+    return graph
 
 
 class _Reader:
@@ -67,10 +81,13 @@ class _Reader:
         self._configure()
         proof = Proof(self.graph, self.parts, self.given, passing=self.passing)
         proof.check_publishers()
+        recorder = self._recorder() if self._whole and "record" in self.first.doc.value else None
         if not self.problems:  # what follows needs a graph that is whole
             proof.check()
         if self.problems:
             raise DocumentError(self.problems)
+        if recorder:
+            self.graph.entries[RECORDER] = recorder
         return self.graph
 
     @property
@@ -109,6 +126,11 @@ class _Reader:
                     continue
                 what = f"`{given.name}` is a node already ({other.shown_place}); expected another name"
                 given.say((), f"{what}; try `namespace` where the file is included", key=True)
+
+    def _recorder(self) -> Entry | None:
+        from zuluko.launch import record_entry  # MCAP and zstd are loaded by those who record
+
+        return record_entry.read(self.first, self.graph)
 
     def _add_external(self) -> None:
         found: dict[str, Topic] = {}

@@ -18,6 +18,7 @@ from zuluko.bus import frames
 from zuluko.bus.commands import CommandReceiver, CommandSender
 from zuluko.bus.live import Edge, LiveLatest, LiveStream, LiveSynced, Timer, Waker
 from zuluko.bus.local import LocalEdge
+from zuluko.bus.log_tap import Taps
 from zuluko.bus.message import Command, Message, arrays
 from zuluko.bus.poller import Poller
 from zuluko.bus.publisher import Publisher
@@ -31,6 +32,7 @@ from zuluko.messages import Delivery
 USER_MISTAKE = 78  # EX_CONFIG of sysexits.h: starting again would not help
 TERMINATED = 143  # 128 + SIGTERM: it was told to stop, and did
 BEAT = 1.0  # s between two signs of life
+LINGER = 1.0  # s that a recorder waits for the last words of those that stop with it
 GATHER = 0.5  # s that the first message of a topic waits for those who will hear it
 
 _END = object()
@@ -253,6 +255,13 @@ class Node:
             self._publishers[Delivery].send(failed)
 
     def _input(self, wire: Wire) -> Any:
+        if wire.input.kind == "taps":
+            topics = [topic.name for topic in wire.topics]
+            taps = Taps(
+                self._graph.name, topics, self._waker, self._poller, on_wait=self._turn, linger=LINGER
+            )
+            self._edges += taps.taps.values()
+            return taps
         if wire.input.kind == "latests":
             return {topic.name: LiveLatest(self._latched(topic), self._driver) for topic in wire.topics}
         if wire.input.kind == "latest":

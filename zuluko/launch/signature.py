@@ -18,16 +18,16 @@ class SignatureError(TypeError):
 
 @dataclass(frozen=True)
 class Input:
-    """``kind``: stream and synced drive the loop; latest is asked for its value, latests by topic.
-    ``types`` are alternatives; for synced, those of the two sides."""
+    """``kind``: stream, synced and taps (any topic, as bytes) drive the loop; latest is asked for its value,
+    latests by topic. ``types`` are alternatives; for synced, those of the two sides."""
 
     name: str
-    kind: Literal["stream", "synced", "latest", "latests"]
+    kind: Literal["stream", "synced", "latest", "latests", "taps"]
     types: tuple[type[Message], ...]
 
     @property
     def drives(self) -> bool:
-        return self.kind in ("stream", "synced")
+        return self.kind in ("stream", "synced", "taps")
 
     def takes(self, kind: type[Message]) -> bool:
         return any(issubclass(kind, wanted) for wanted in self.types)

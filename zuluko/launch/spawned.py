@@ -16,10 +16,10 @@ from zuluko.launch.node import USER_MISTAKE
 
 class Spawn:
     """What a forked process runs: a fresh interpreter in its place. ``sets`` are the graph's parameters from
-    the command line."""
+    the command line, ``record`` is where it is recorded."""
 
-    def __init__(self, sets: Mapping[str, str]) -> None:
-        self._sets = dict(sets)
+    def __init__(self, sets: Mapping[str, str], record: str = "") -> None:
+        self._sets, self._record = dict(sets), record
 
     def __call__(self, graph: Graph, entries: Sequence[Entry], control: socket.socket) -> int:
         os.set_inheritable(control.fileno(), True)
@@ -27,6 +27,7 @@ class Spawn:
             "file": str(Path(graph.file).absolute()),
             "graph": graph.name,
             "sets": self._sets,
+            "record": self._record,
             "process": entries[0].process,
             "watched": graph.watched,
             "offset": clock.offset(),
@@ -44,7 +45,9 @@ def main(argument: str) -> int:
     title.show(f"{told['graph']}/{told['process']}")
     clock.share(told["offset"])
     try:
-        graph = launchfile.load(Path(told["file"]), sets=told["sets"], name=told["graph"])
+        graph = launchfile.load(
+            Path(told["file"]), sets=told["sets"], name=told["graph"], record=told["record"]
+        )
     except DocumentError as error:
         print(error, file=sys.stderr)
         return USER_MISTAKE

@@ -157,7 +157,7 @@ def _heard(wire: Wire) -> Heard:
         return Heard(wire.input.name, "timer", every=wire.period)
     if wire.reliable:
         return Heard(wire.input.name, "commands", topics, kinds=tuple(map(_kind, wire.input.types)))
-    return Heard(wire.input.name, "stream" if wire.input.kind == "stream" else "latest", topics)
+    return Heard(wire.input.name, "stream" if wire.input.kind in ("stream", "taps") else "latest", topics)
 
 
 def _kind(kind: type[Message]) -> Kind:

@@ -1,0 +1,181 @@
+"""What a recorder hears: a topic's messages as bytes, with the arrays' own in place of their handles."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from zuluko.bus import clock
+from zuluko.bus.lane import INDEX_LENGTH
+from zuluko.bus.live import Waker
+from zuluko.bus.log_schema import encode
+from zuluko.bus.poller import Poller
+from zuluko.bus.subscriber import Subscriber
+from zuluko.bus.topics import announcement
+from zuluko.bus.wire import VERSION, Envelope, WireError, inline
+
+KEEP = INDEX_LENGTH  # messages that a busy recorder may be behind: all that the lane's index holds
+REST = 0.002  # s between two looks: what comes in that time is taken in one turn
+TURN = 0.25  # s that a turn waits at most
+BATCH = 512  # messages of one topic in a turn
+_HANDLE = b"\xaageneration"  # as MessagePack writes the word
+
+
+class Heard(NamedTuple):
+    """A message for the log: its envelope's bytes, and times in ns."""
+
+    topic: str
+    seq: int
+    sent: int
+    received: int
+    data: bytes
+
+
+class _Loose(msgspec.Struct, array_like=True, frozen=True):
+    """An envelope of which only the head is looked at."""
+
+    version: int
+    seq: int
+    sent: int
+    cause: msgspec.Raw
+    body: msgspec.Raw
+
+
+_loosely = msgspec.msgpack.Decoder(_Loose).decode
+_encode = msgspec.msgpack.Encoder(enc_hook=inline).encode
+
+
+class Tap(Subscriber[bytes]):
+    """One topic; the body of its envelopes is the whole message as it belongs into a log."""
+
+    def __init__(self, graph: str, topic: str, poller: Poller) -> None:
+        super().__init__(graph, topic, Any, keep=KEEP, poller=poller)  # type: ignore[arg-type]
+        self._decode = self._take
+
+    def _take(self, data: bytes) -> Envelope[bytes]:
+        try:
+            loose = _loosely(data)
+            if loose.version != VERSION:
+                raise WireError("version", f"{loose.version}, this is version {VERSION}")
+            if _HANDLE in bytes(loose.body):
+                body = self._filled(msgspec.msgpack.decode(loose.body))
+                data = _encode((loose.version, loose.seq, loose.sent, loose.cause, body))
+        except (msgspec.MsgspecError, RecursionError, OverflowError) as error:
+            raise WireError("malformed", str(error)) from None
+        return Envelope(loose.version, loose.seq, loose.sent, (), data)
+
+    def _filled(self, body: Any) -> Any:
+        """A body with arrays where it had handles."""
+        if not isinstance(body, dict):
+            return body
+        return {key: self._array(one) if _is_handle(one) else one for key, one in body.items()}
+
+
+class Taps:
+    """All topics that a recorder hears. Iterating gives what has come, in the order of sending, about each
+    quarter of a second if nothing has; it ends when the process is told to stop, but for at most ``linger``
+    seconds not before the publishers have gone, whose last words count."""
+
+    def __init__(
+        self,
+        graph: str,
+        topics: Iterable[str],
+        waker: Waker,
+        poller: Poller,
+        *,
+        on_wait: Callable[[], None] = lambda: None,
+        linger: float = 0.0,
+    ) -> None:
+        self.graph = graph
+        self._linger = linger
+        self.taps: dict[str, Tap] = {}
+        self._waker, self._poller, self._on_wait = waker, poller, on_wait
+        self._types: dict[str, tuple[str, bytes]] = {}
+        poller.watch(waker.fd)
+        for topic in topics:
+            self.add(topic)
+
+    def add(self, topic: str) -> None:
+        if topic not in self.taps:
+            self.taps[topic] = Tap(self.graph, topic, self._poller)
+
+    @property
+    def lost(self) -> dict[str, Counter[str]]:
+        return {topic: tap.lost.copy() for topic, tap in self.taps.items() if tap.lost}
+
+    def type_of(self, topic: str) -> tuple[str, bytes]:
+        """The wire name of a topic's type and its schema for a log, as its publisher told them."""
+        if topic not in self._types:
+            told = announcement(self.graph, topic)
+            if told is None:
+                return "", b"{}"
+            self._types[topic] = told.type, encode(told.schema)
+        return self._types[topic]
+
+    def __iter__(self) -> Iterator[list[Heard]]:
+        while not self._waker.stopped:
+            self._on_wait()
+            if found := self.take():
+                yield found
+                time.sleep(REST)
+            else:
+                yield []
+                self._poller.wait(TURN)
+        until = time.monotonic() + self._linger
+        while (found := self.take()) or (time.monotonic() < until and self._anybody):
+            yield found
+            time.sleep(REST)
+
+    @property
+    def _anybody(self) -> bool:
+        return any(tap.connected for tap in self.taps.values())
+
+    def take(self) -> list[Heard]:
+        """What waits now."""
+        found = []
+        for topic, tap in list(self.taps.items()):
+            for _ in range(BATCH):
+                if (envelope := tap.receive()) is None:
+                    break
+                found.append(Heard(topic, envelope.seq, envelope.sent, clock.now(), envelope.body))
+        return sorted(found, key=lambda one: one.sent)
+
+    def close(self) -> None:
+        for tap in self.taps.values():
+            tap.close()
+
+
+def with_jpeg(data: bytes, quality: int) -> bytes:
+    """A message whose pictures are JPEG; the same bytes where it has none. ``quality`` is 1 to 100."""
+    loose = _loosely(data)
+    body = msgspec.msgpack.decode(loose.body)
+    if not isinstance(body, dict) or not any(map(_is_picture, body.values())):
+        return data
+    body = {key: _jpeg(one, quality) if _is_picture(one) else one for key, one in body.items()}
+    return _encode((loose.version, loose.seq, loose.sent, loose.cause, body))
+
+
+def _is_handle(value: Any) -> bool:
+    return isinstance(value, dict) and {"dtype", "shape", "slot", "generation"} <= value.keys()
+
+
+def _is_picture(value: Any) -> bool:
+    """Whether an array can be a JPEG: bytes, height x width or those x 3, at least 8 pixels each way."""
+    if not (isinstance(value, dict) and {"dtype", "shape", "data"} <= value.keys()):
+        return False
+    shape = value["shape"]
+    form = isinstance(shape, list) and (len(shape) == 2 or (len(shape) == 3 and shape[2] == 3))
+    return form and value["dtype"] == "|u1" and all(8 <= side < 1 << 16 for side in shape[:2])
+
+
+def _jpeg(form: dict[str, Any], quality: int) -> dict[str, Any]:
+    import cv2
+
+    array = np.frombuffer(form["data"], np.uint8).reshape(form["shape"])
+    good, packed = cv2.imencode(".jpg", array, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not good:
+        return form
+    return {"dtype": form["dtype"], "shape": form["shape"], "jpeg": packed.tobytes()}
