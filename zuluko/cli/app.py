@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from zuluko import __version__
-from zuluko.cli import control, doctor, echo, face, graph, graphs, hz, logs, pub, record, service, status, top
+from zuluko.cli import control, doctor, echo, face, graph, graphs, hz, log, logs, pub, record, service, status, top
 from zuluko.cli.graph_command import GraphCommand
 
 app = typer.Typer(
@@ -50,6 +50,7 @@ app.command(rich_help_panel=WATCH)(hz.hz)
 app.command(rich_help_panel=WATCH)(graph.graph)
 app.command(rich_help_panel=WATCH)(pub.pub)
 app.command(rich_help_panel=RECORD)(record.record)
+app.add_typer(log.app, name="log", rich_help_panel=RECORD)
 app.command(rich_help_panel=SETTLE)(doctor.doctor)
 app.add_typer(face.app, name="face", rich_help_panel=SETTLE)
 app.add_typer(service.app, name="service", rich_help_panel=SETTLE)

@@ -30,7 +30,7 @@ def echo(topic: Topic, as_json: Json = False, count: Count = 0, wait: Wait = 0) 
         for printed, (envelope, lost) in enumerate(messages(graph, name, wait), 1):
             if lost:
                 print(f"({losses(lost)} lost)", file=sys.stderr)
-            print(_line(envelope.seq, envelope.body, as_json), flush=True)
+            print(line(envelope.seq, envelope.body, as_json), flush=True)
             if printed == count:
                 return
     except TopicError as error:
@@ -95,10 +95,11 @@ def losses(lost: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {cause}" for cause, count in lost.items())
 
 
-def _line(seq: int, body: dict[str, Any], as_json: bool) -> str:
+def line(seq: int, body: dict[str, Any], as_json: bool, **more: Any) -> str:
+    """A message in a line; ``more`` stands before it in JSON."""
     shown = _plain(body)
     if as_json:
-        return json.dumps({"seq": seq, "body": shown})
+        return json.dumps({**more, "seq": seq, "body": shown})
     kind = shown.pop("type", "?")
     return f"{seq:>6} {kind} " + "  ".join(f"{key}={json.dumps(value)}" for key, value in shown.items())
 

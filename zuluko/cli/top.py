@@ -252,7 +252,8 @@ def _lost(lost: dict[str, dict[str, int]]) -> str:
 
 TOPICS = ["topic", "type", "from", "Hz", "MB/s", "p50 ms", "p99 ms", "age ms", "lost"]
 NODES = ["node", "state", "pid", "CPU %", "PSS MB", "restarts"]
-_NUMBERS = {"Hz", "MB/s", "p50 ms", "p99 ms", "age ms", "pid", "CPU %", "PSS MB", "restarts"}
+_OF_LOGS = ("messages", "silent s", "at s")
+_NUMBERS = {"Hz", "MB/s", "p50 ms", "p99 ms", "age ms", "pid", "CPU %", "PSS MB", "restarts", *_OF_LOGS}
 
 
 def tables(told: dict[str, Any]) -> tuple[Rows, Rows]:
