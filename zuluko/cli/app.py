@@ -5,7 +5,23 @@ from typing import Annotated
 import typer
 
 from zuluko import __version__
-from zuluko.cli import control, doctor, echo, face, graph, graphs, hz, log, logs, pub, record, service, status, top
+from zuluko.cli import (
+    control,
+    doctor,
+    echo,
+    face,
+    graph,
+    graphs,
+    hz,
+    log,
+    logs,
+    pub,
+    record,
+    replay,
+    service,
+    status,
+    top,
+)
 from zuluko.cli.graph_command import GraphCommand
 
 app = typer.Typer(
@@ -50,6 +66,7 @@ app.command(rich_help_panel=WATCH)(hz.hz)
 app.command(rich_help_panel=WATCH)(graph.graph)
 app.command(rich_help_panel=WATCH)(pub.pub)
 app.command(rich_help_panel=RECORD)(record.record)
+app.command(rich_help_panel=RECORD)(replay.replay)
 app.add_typer(log.app, name="log", rich_help_panel=RECORD)
 app.command(rich_help_panel=SETTLE)(doctor.doctor)
 app.add_typer(face.app, name="face", rich_help_panel=SETTLE)

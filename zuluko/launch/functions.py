@@ -24,11 +24,11 @@ def find(run: str, folder: Path) -> Callable[..., Any]:
     that one file's message types can be imported by another. Raises RunError.
     """
     path, _, name = run.partition(":")
-    module = _find_module(path, folder)
-    name = name or module.__name__.rpartition(".")[2]
-    function = getattr(module, name, None)
+    found = module(path, folder)
+    name = name or found.__name__.rpartition(".")[2]
+    function = getattr(found, name, None)
     if not callable(function) or isinstance(function, type):
-        public = [known for known, thing in vars(module).items() if inspect.isfunction(thing)]
+        public = [known for known, thing in vars(found).items() if inspect.isfunction(thing)]
         hint = nearest(name, public) or f"; name another as {path}:name"
         raise RunError(f"`{path}` has no function `{name}`{hint}")
     return function  # type: ignore[no-any-return]
@@ -39,18 +39,18 @@ def attribute(home: str, folder: Path) -> Any:
     path, _, name = home.partition(":")
     if not name:
         raise RunError(f"`{home}` names no class; write {path or 'package.module'}:Class")
-    module = _find_module(path, folder)
-    if not hasattr(module, name):
-        public = [known for known, thing in vars(module).items() if inspect.isclass(thing)]
+    found = module(path, folder)
+    if not hasattr(found, name):
+        public = [known for known, thing in vars(found).items() if inspect.isclass(thing)]
         raise RunError(f"`{path}` has no `{name}`{nearest(name, public)}")
-    return getattr(module, name)
+    return getattr(found, name)
 
 
 def check_of(function: Callable[..., Any]) -> Callable[..., Any] | None:
     """The function ``check_camera`` beside a node ``camera``, which tells what is wrong with a configuration
     before anything starts, if there is one."""
-    module = sys.modules.get(function.__module__)
-    return getattr(module, f"check_{function.__name__}", None)
+    home = sys.modules.get(function.__module__)
+    return getattr(home, f"check_{function.__name__}", None)
 
 
 def is_file(run: str) -> bool:
@@ -58,7 +58,8 @@ def is_file(run: str) -> bool:
     return run.partition(":")[0].endswith((".py", ".yaml", ".yml"))
 
 
-def _find_module(path: str, folder: Path) -> Any:
+def module(path: str, folder: Path) -> Any:
+    """The module ``package.module`` or ``./file.py``, imported; raises RunError."""
     return _file(folder / path) if path.endswith(".py") else _module(path, folder)
 
 

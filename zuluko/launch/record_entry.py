@@ -76,9 +76,9 @@ def put(graph: Graph, to: Path) -> None:
     """Has a graph recorded into a file, whatever its launch file says of where to."""
     import dataclasses
 
-    old = graph.entries.get(NAME)
-    if old and old.run == RUN:
-        old.options["plan"] = dataclasses.replace(old.options["plan"], to=to)
+    if is_in(graph):
+        options = graph.entries[NAME].options
+        options["plan"] = dataclasses.replace(options["plan"], to=to)
     else:
         graph.entries[NAME] = entry(Plan(to), list(graph.topics))
 
@@ -87,10 +87,14 @@ def tell(graph: Graph, sets: Mapping[str, str]) -> None:
     """Gives the recorder what a log tells of its graph: the launch file as expanded, and the parameters."""
     from zuluko.launch import expanded
 
-    found = graph.entries.get(NAME)
-    if found and found.run == RUN:
+    if is_in(graph):
         told = about(graph.name, launch_file=expanded.text(graph, sets), parameters=json.dumps(dict(sets)))
-        found.options["about"] = told
+        graph.entries[NAME].options["about"] = told
+
+
+def is_in(graph: Graph) -> bool:
+    """Whether a graph is recorded."""
+    return NAME in graph.entries and graph.entries[NAME].run == RUN
 
 
 def _names(graph: Graph) -> list[str]:

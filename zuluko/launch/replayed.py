@@ -1,0 +1,84 @@
+"""A graph in which a log stands in for some nodes: one process says what they once said, the rest runs."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from zuluko.bus.log_reader import LogReader
+from zuluko.bus.message import tag
+from zuluko.document import nearest
+from zuluko.launch.graph import Entry, Graph, Restart
+from zuluko.launch.signature import Signature
+from zuluko.nodes.player import Timeline, player
+
+GROUP = "replay"
+RUN = "zuluko.nodes.player"
+
+
+class ReplayError(ValueError):
+    """A log and a graph that do not go together; a whole sentence."""
+
+
+def stand_in(
+    graph: Graph,
+    reader: LogReader,
+    timeline: Timeline,
+    *,
+    only: Collection[str] = (),
+    without: Collection[str] = (),
+) -> None:
+    """Puts players in the place of the nodes whose topics the log holds: of those in ``only``, where any are
+    named, and not of those in ``without``. Nodes that nobody hears any more are left out.
+
+    Raises ReplayError where that leaves nothing to replay, or nothing to run, and for a topic that the log
+    holds with another type.
+    """
+    for name in (*only, *without):
+        if name not in graph.entries:
+            known = nearest(name, graph.entries) or f"; there are: {', '.join(graph.entries)}"
+            raise ReplayError(f"{graph.name} has no node `{name}`{known}")
+    held = [
+        name for name, entry in graph.entries.items() if any(t.name in reader.topics for t in entry.outputs)
+    ]
+    chosen = [name for name in held if name in (only or held) and name not in without]
+    if missing := [name for name in only if name not in held]:
+        what = f"{reader.path} has no topic of the node `{missing[0]}`"
+        raise ReplayError(f"{what}; it has: {', '.join(reader.topics) or 'nothing'}")
+    if not chosen:
+        what = f"{reader.path} has no topic of the graph {graph.name}"
+        raise ReplayError(f"{what}; it has: {', '.join(reader.topics) or 'nothing'}")
+    if len(chosen) == len(graph.entries):
+        what = f"{reader.path} stands in for every node of {graph.name}, and nothing is left to run"
+        raise ReplayError(f"{what}; name those to replay, such as: --only {chosen[0]}")
+    before = _heard(graph)
+    for name in chosen:
+        graph.entries[name] = _player(graph, graph.entries[name], reader, timeline)
+    _leave_out(graph, before, kept=set(chosen))
+
+
+def _player(graph: Graph, entry: Entry, reader: LogReader, timeline: Timeline) -> Entry:
+    kinds = {topic.name: topic.kind for topic in entry.outputs if topic.name in reader.topics}
+    for name, kind in kinds.items():
+        if (have := reader.type_of(name)) != tag(kind):
+            what = f"{reader.path} has {name} as {have}, and the graph publishes {tag(kind)}"
+            raise ReplayError(f"{what}; leave that node to run with: --without {entry.name}")
+    return Entry(
+        entry.name,
+        RUN,
+        player,
+        Signature(outputs=entry.signature.outputs),
+        options={"log": Path(reader.path), "kinds": kinds, "timeline": timeline},
+        restart=Restart(on=False),
+        group=GROUP if GROUP not in graph.entries else f"{GROUP}_of_the_log",
+    )
+
+
+def _heard(graph: Graph) -> set[str]:
+    """The nodes that another node hears."""
+    return {topic.node for entry in graph.entries.values() for wire in entry.wires for topic in wire.topics}
+
+
+def _leave_out(graph: Graph, before: set[str], kept: set[str]) -> None:
+    """Takes out the nodes that somebody heard, and now nobody does: the sensors of what is replayed."""
+    while idle := [name for name in graph.entries if name in before - _heard(graph) - kept]:
+        for name in idle:
+            del graph.entries[name]

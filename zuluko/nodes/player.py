@@ -1,0 +1,166 @@
+"""The player: says what a log says, each message at its time, in place of the node that once said it."""
+
+import queue
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from zuluko.bus import clock
+from zuluko.bus.log_reader import LogReader
+from zuluko.bus.message import Message
+from zuluko.log import Entry, entries
+
+NAP = 0.1  # s: a player that waits longer can be stopped in between
+SWITCH = 0.0005  # s that reading ahead may hold up what is due
+PLAUSIBLE = 60_000_000_000  # ns between sending and receiving; a sender beyond it had another clock
+OLDEST = 3600 * 10**9  # ns from the log's time; a stamp beyond it is none
+SMALL, LARGE, SPELL = 256, 2, 500_000_000  # messages without and with arrays, and ns, that are read at once
+LATENESS = 10_000  # messages whose lateness is remembered
+
+
+class Timeline:
+    """When each moment of a log comes in graph time.
+
+    Graph time is to be the log's when it begins; whoever is ready later than that begins later, and all
+    players of a process together. Then, and at another rate than 1 and from the second turn of a loop on,
+    stamps are moved with the time, so that evidence has the age that it had.
+
+    ``start`` and ``end`` are ns of the log's time, ``rate`` how much faster than then.
+    """
+
+    def __init__(self, start: int, end: int, *, rate: float = 1.0, loop: bool = False) -> None:
+        self.start, self.end, self.rate, self.loop = start, end, rate, loop
+        self._begin: int | None = None
+        self._lock = threading.Lock()
+
+    def begin(self) -> None:
+        with self._lock:
+            if self._begin is None:
+                self._begin = max(self.start, clock.now())
+
+    def at(self, moment: int, turn: int = 0) -> int:
+        """The graph time of a moment of the log, in ns."""
+        assert self._begin is not None
+        return self._begin + round((moment - self.start + turn * (self.end - self.start)) / self.rate)
+
+    def moved(self, message: Message, turn: int) -> Message:
+        """The message with its stamp in graph time; a stamp that is no time stays as it is."""
+        is_time = self.start - OLDEST < message.stamp < self.end + OLDEST
+        stamp = self.at(message.stamp, turn) if is_time else message.stamp
+        return message if stamp == message.stamp else msgspec.structs.replace(message, stamp=stamp)
+
+
+class Due(NamedTuple):
+    """A message of a log, and when it is to be said (ns of graph time)."""
+
+    at: int
+    topic: str
+    entry: Entry[Any]
+    message: Message
+
+
+class Lateness:
+    """By how much messages came later than they were due, in ns."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._seen: list[int] = []
+
+    def add(self, due: int) -> None:
+        self.count += 1
+        self._seen.append(clock.now() - due)
+        if len(self._seen) > LATENESS:
+            del self._seen[: LATENESS // 2]
+
+    def __str__(self) -> str:
+        if not self._seen:
+            return "nothing replayed"
+        late = sorted(self._seen)
+        middle, most = late[len(late) // 2] / 1e6, late[len(late) * 99 // 100] / 1e6
+        return f"{self.count} messages replayed; {middle:.2f} ms late (median), {most:.2f} ms (99 %)"
+
+
+def player(*, log: Path, kinds: Mapping[str, type[Message]], timeline: Timeline) -> Iterator[Message]:
+    """Says the messages of the topics in ``kinds``, in which each topic has its type."""
+    lateness = Lateness()
+    for due in play(log, kinds, timeline):
+        wait_until(due.at)
+        lateness.add(due.at)
+        yield due.message
+    print(lateness, flush=True)
+
+
+def play(log: Path, kinds: Mapping[str, type[Message]], timeline: Timeline) -> Iterator[Due]:
+    """The messages of a log in the order of receiving; again and again where the timeline is a loop."""
+    sys.setswitchinterval(SWITCH)
+    timeline.begin()
+    turn = 0
+    while True:
+        with LogReader(log) as reader:
+            begin = reader.span[0]
+            limits = {"start": (timeline.start - begin) / 1e9, "end": (timeline.end - begin + 1) / 1e9}
+            for entry in _ahead(entries(reader, dict(kinds), **limits)):
+                at = timeline.at(_sent(entry), turn)
+                yield Due(at, entry.topic, entry, timeline.moved(entry.envelope.body, turn))
+        turn += 1
+        if not timeline.loop:
+            return
+        wait_until(timeline.at(timeline.start, turn))
+
+
+def _ahead(found: Iterator[Entry[Any]]) -> Iterator[Entry[Any]]:
+    """Reads on in a thread of its own while the last messages are said, some megabytes at most."""
+    box: queue.Queue[list[Entry[Any]] | BaseException | None] = queue.Queue(2)
+    ended = threading.Event()
+    thread = threading.Thread(target=_read, args=(found, box, ended), name="read ahead", daemon=True)
+    thread.start()
+    try:
+        while (batch := box.get()) is not None:
+            if isinstance(batch, BaseException):
+                raise batch
+            yield from batch
+    finally:
+        ended.set()
+        while thread.is_alive():
+            with suppress(queue.Empty):
+                box.get_nowait()
+            thread.join(0.01)
+
+
+def _read(found: Iterator[Entry[Any]], box: "queue.Queue[Any]", ended: threading.Event) -> None:
+    batch: list[Entry[Any]] = []
+    begun = 0
+    try:
+        for entry in found:
+            batch.append(entry)
+            large = any(isinstance(value, np.ndarray) for value in _values(entry.envelope.body))
+            if len(batch) >= (LARGE if large else SMALL) or entry.received - begun > SPELL:
+                box.put(batch)
+                batch, begun = [], entry.received
+            if ended.is_set():
+                return
+        box.put(batch)
+        box.put(None)
+    except BaseException as error:
+        box.put(error)
+
+
+def _values(message: Message) -> Iterator[Any]:
+    return (getattr(message, name) for name in message.__struct_fields__)
+
+
+def wait_until(moment: int) -> None:
+    while (left := moment - clock.now()) > 0:
+        time.sleep(min(left / 1e9, NAP))
+
+
+def _sent(entry: Entry[Any]) -> int:
+    sent = entry.envelope.sent
+    return sent if abs(entry.received - sent) < PLAUSIBLE else entry.received
