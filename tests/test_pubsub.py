@@ -12,6 +12,7 @@ import pytest
 
 from tests.waiting import until
 from zuluko.bus import clock, membarrier, topics
+from zuluko.bus.lane import INDEX_LENGTH, RING
 from zuluko.bus.message import MessageError
 from zuluko.bus.poller import Poller
 from zuluko.bus.publisher import Publisher
@@ -160,6 +161,38 @@ def test_a_subscriber_that_comes_later_does_not_hear_what_was(way):
     assert subscriber.wait(5).body.stamp == 2
     assert not subscriber.lost
     subscriber.close()
+    publisher.close()
+
+
+def test_with_its_history_a_subscriber_begins_with_the_oldest_that_is_there(way):
+    publisher = Publisher("door", "topic", Faces)
+    for stamp in range(5):
+        publisher.send(Faces(stamp=stamp))
+    subscriber = Subscriber("door", "topic", Faces, history=True)
+    until(lambda: subscriber.connected and publisher.subscribers)
+    publisher.send(Faces(stamp=5))
+    heard = [subscriber.wait(5).body.stamp]
+    heard += [envelope.body.stamp for envelope in iter(subscriber.receive, None)]
+    assert heard == ([0, 1, 2, 3, 4, 5] if way == "lane" else [5])
+    assert not subscriber.lost
+    subscriber.close()
+    publisher.close()
+
+
+@pytest.mark.skipif(not membarrier.available(), reason="this kernel has no membarrier(2)")
+@pytest.mark.parametrize("size", [0, 400])
+def test_of_a_history_that_was_overtaken_the_rest_is_there_and_nobody_is_rung_for(size):
+    publisher = Publisher("door", "topic", Decision)
+    count = 2 * INDEX_LENGTH + 7
+    for _ in range(count):
+        publisher.send(Decision(rule="r" * size, outcome="false"))
+    looking = Subscriber("door", "topic", Decision, latched=True, history=True)
+    assert publisher.subscribers == 0
+    heard = [envelope.seq for envelope in iter(looking.receive, None)]
+    assert heard == list(range(count - len(heard), count))
+    assert RING / (size + 250) < len(heard) < RING / (size + 100)
+    assert not looking.lost
+    looking.close()
     publisher.close()
 
 

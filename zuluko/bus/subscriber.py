@@ -35,7 +35,8 @@ class Subscriber(Generic[M]):
 
     ``keep`` is how many messages wait for a busy reader: 1 for an edge of which only the latest counts.
     ``poller`` is woken when a message waits; ``latched`` asks for no wake, and takes a message that was there
-    before. ``Any`` for a kind gives bodies as plain maps.
+    before. ``history`` begins with the oldest message that the lane still holds, and then keeps as many as
+    the lane does; over nng there is none. ``Any`` for a kind gives bodies as plain maps.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class Subscriber(Generic[M]):
         keep: int = QUEUE,
         poller: Poller | None = None,
         latched: bool = False,
+        history: bool = False,
     ) -> None:
         self.topic = topic
         self.received = 0
         self.lost: Counter[str] = Counter()
-        self._graph, self._keep, self._latched = graph, keep, latched
+        self._graph, self._keep, self._latched = graph, INDEX_LENGTH if history else keep, latched
+        self._history = history
         self._poller = poller or Poller(graph)
         self._own_poller = poller is None
         self._largest = largest(kind)
@@ -198,18 +201,24 @@ class Subscriber(Generic[M]):
 
     def _first(self, reader: Reader) -> int:
         """The number of the first message that is for this subscriber: sent since it was made, or, where it
-        is latched, the last one. Messages are in the order of their sending."""
-        if self._latched:
+        is latched, the last one, or, with its history, the oldest that has not been overtaken. Messages are
+        in the order of their sending."""
+        if self._latched and not self._history:
             return max(0, reader.head - 1)
         low, high = max(0, reader.head - INDEX_LENGTH), reader.head
         while low < high:
             middle = (low + high) // 2
-            data = reader.read(middle)
-            if data and sent(data) >= self._since:
+            if self._is_mine(reader.read(middle)):
                 high = middle
             else:
                 low = middle + 1
         return low
+
+    def _is_mine(self, data: bytes | None) -> bool:
+        """Whether a message in the lane is for this subscriber."""
+        if self._history:
+            return data is not None
+        return bool(data) and sent(data or b"") >= self._since
 
     def _on_death(self) -> None:
         self._gone = True
