@@ -8,7 +8,7 @@ publishers, and would be woken each time.
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ import msgspec
 from zuluko.bus import clock
 from zuluko.bus.message import Message, tag
 from zuluko.bus.topics import check_name, run_dir
+from zuluko.launch import firings
 from zuluko.launch.graph import Entry, Graph, Wire
 
 PERIOD = 1.0  # s
@@ -53,6 +54,13 @@ class Told(msgspec.Struct, frozen=True):
 
     topic: str
     type: str
+
+
+class Ruled(msgspec.Struct, frozen=True):
+    """A rule of a rules node, and what makes it evaluate: topics, and timers."""
+
+    name: str
+    when: tuple[str, ...] = ()
 
 
 class Stats(msgspec.Struct, frozen=True):
@@ -92,6 +100,7 @@ class Node(msgspec.Struct, frozen=True):
     late: int = 0
     inputs: tuple[Heard, ...] = ()
     outputs: tuple[Told, ...] = ()
+    rules: tuple[Ruled, ...] = ()
     stats: Stats = Stats()
     lost: Losses = {}
 
@@ -145,10 +154,23 @@ def nodes(graph: Graph) -> tuple[Node, ...]:
 
 
 def _node(entry: Entry) -> Node:
-    outputs = tuple(Told(topic.name, tag(topic.kind)) for topic in entry.outputs)
     return Node(
-        entry.name, entry.run, must=entry.must, inputs=tuple(map(_heard, entry.wires)), outputs=outputs
+        entry.name,
+        entry.run,
+        must=entry.must,
+        inputs=tuple(map(_heard, entry.wires)),
+        outputs=tuple(Told(topic.name, tag(topic.kind)) for topic in entry.outputs),
+        rules=tuple(_ruled(entry)),
     )
+
+
+def _ruled(entry: Entry) -> Iterator[Ruled]:
+    """The rules of a rules node, with the graph's names for what they hear."""
+    if (ruleset := entry.options.get("ruleset")) is not None:
+        names = {own: full for full, own in ruleset.names.items()}
+        for rule in ruleset.rules:
+            when = (rule.when, *getattr(rule, "also", ()))
+            yield Ruled(rule.name, tuple(names.get(one, one) for one in when))
 
 
 def _heard(wire: Wire) -> Heard:
@@ -253,3 +275,4 @@ class Account:
             target = path(self._graph.name)
             target.unlink(missing_ok=True)
             target.with_suffix(".new").unlink(missing_ok=True)
+        firings.forget(self._graph.name)  # of a view that was killed

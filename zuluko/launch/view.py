@@ -18,6 +18,7 @@ from zuluko.bus import clock
 from zuluko.bus.message import Message
 from zuluko.bus.poller import Poller
 from zuluko.bus.subscriber import Subscriber
+from zuluko.launch.firings import Firings
 from zuluko.launch.graph import Graph
 from zuluko.launch.runner import ORPHANED, outlive_by
 from zuluko.launch.story import Event, Story
@@ -95,12 +96,13 @@ class Stop:
 
 
 class Ears:
-    """Hears every topic of a graph, and the supervisor's events."""
+    """Hears every topic of a graph, and the supervisor's events; writes firings down for ``zuluko why``."""
 
     def __init__(self, graph: Graph, events: int) -> None:
         self._events = socket.socket(fileno=events)
         self._events.setblocking(False)
         self._poller = Poller(graph.name)
+        self._firings = Firings(graph.name)
         self._topics = [
             Subscriber[Message](graph.name, topic.name, topic.kind, keep=256, poller=self._poller)
             for topic in graph.topics
@@ -115,6 +117,7 @@ class Ears:
             for subscriber in self._topics:
                 for envelope in islice(iter(subscriber.receive, None), MOST_AT_ONCE):
                     story.hear(subscriber.topic, envelope, clock.now())
+                    self._firings.note(subscriber.topic, envelope)
             if not self._note(story):
                 return False
         return True
@@ -136,6 +139,7 @@ class Ears:
         for subscriber in self._topics:
             subscriber.close()
         self._poller.close()
+        self._firings.close()
         self._events.close()
 
 
