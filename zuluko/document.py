@@ -58,7 +58,7 @@ class DocumentError(Exception):
     """All that is wrong with a document; ``problems`` stand in the order of their places."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(sorted({replace(one, what=_printable(one.what)) for one in problems}))
+        self.problems = tuple(sorted({replace(one, what=printable(one.what)) for one in problems}))
         super().__init__("\n".join(map(str, self.problems)))
 
 
@@ -242,7 +242,7 @@ def scalar(text: str) -> Any:
     return text
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """A sentence in one line, as it may stand in anybody's terminal: a file can hold any character."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 

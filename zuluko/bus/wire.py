@@ -35,6 +35,11 @@ class Hop(msgspec.Struct, array_like=True, frozen=True):
     stamp: int
     sent: int
 
+    @property
+    def is_timer(self) -> bool:
+        """Whether it was no message but a timer's tick, ``every 0.1s``."""
+        return " " in self.topic
+
 
 class Envelope(msgspec.Struct, Generic[T], array_like=True, frozen=True):
     version: int
