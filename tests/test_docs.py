@@ -45,6 +45,7 @@ TESTED_ELSEWHERE = [
     "docs/rules.md",
     "docs/run.md",
     "docs/tools.md",
+    "docs/why.md",
 ]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"# ([\w.]+\.(?:py|yaml))\n")

@@ -21,6 +21,7 @@ from zuluko.cli import (
     service,
     status,
     top,
+    why,
 )
 from zuluko.cli.graph_command import GraphCommand
 
@@ -61,6 +62,7 @@ app.command(rich_help_panel=RUN)(logs.logs)
 app.command(rich_help_panel=RUN)(control.restart)
 app.command(rich_help_panel=RUN)(control.stop)
 app.command(rich_help_panel=WATCH)(top.top)
+app.command(rich_help_panel=WATCH)(why.why)
 app.command(rich_help_panel=WATCH)(echo.echo)
 app.command(rich_help_panel=WATCH)(hz.hz)
 app.command(rich_help_panel=WATCH)(graph.graph)
