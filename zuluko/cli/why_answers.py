@@ -89,11 +89,9 @@ class Answers:
         self._print_tree(found[-1], last, more)
 
     def at(self, wanted: str, text: str) -> None:
-        """The decision nearest to a moment; of those within a minute or a second, a firing first of all."""
-        try:
-            asked = moment(text, self._memory.now())
-        except ValueError as error:
-            self._refuse(error)
+        """The decision nearest to a moment; of those within a minute or a second, a firing first of all.
+        Raises ValueError for what is no time."""
+        asked = moment(text, self._memory.now())
         rule = self._find(wanted)
         line = self._decisions(rule)
         within = [trail for trail in line if asked.start <= trail.at < asked.end]
@@ -168,7 +166,7 @@ class Answers:
     def _evidence(self, trail: Trail) -> list[str]:
         """The message that was evaluated, while it can still be read."""
         topic, seq = trail.decision.topic, trail.decision.seq
-        body = self._memory.message(topic, seq) if self._memory.knows(topic) else None
+        body = self._memory.message(topic, seq, trail.sent) if self._memory.knows(topic) else None
         return why_told.evidence(self._trails.explain(trail), body)
 
     def _silence(self, rule: Rule, trail: Trail) -> list[str]:
@@ -208,16 +206,14 @@ class Answers:
             return
         now, line = self._memory.now(), self._trails.of(*rule)
         oldest = next((trail for trail in line if not trail.fired), chosen)
-        if asked.start < oldest.at and self._forgets(rule[0]):
+        if self._memory.live and asked.start < oldest.at and self._forgets(rule[0]):
             kept = (
                 f"{clock_time(asked.start, now)} is no longer in memory: of {rule[1]} it holds what was since"
             )
             kept += f" {clock_time(oldest.at, now)} ({duration((now - oldest.at) / 1e9)} ago)"
             if fired := _last_fired([trail for trail in line if trail.at < oldest.at]):
                 kept += f", and of before when it fired, last at {clock_time(fired.at, now)}"
-            self._refuse(
-                f"{kept}; to keep more from now on: zuluko why {rule[1]} --follow --json >> why.jsonl"
-            )
+            self._refuse(f"{kept}; to keep more from now on: zuluko record why.mcap {rule[0]}")
         away = (chosen.at - asked.start) / 1e9
         words = f"{duration(abs(away))} {'later' if away > 0 else 'earlier'}"
         what = f"{rule[1]} was not evaluated at {clock_time(asked.start, now)}; the nearest is {words}"

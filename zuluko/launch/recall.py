@@ -36,8 +36,9 @@ class Memory(Protocol):
     def knows(self, topic: str) -> bool:
         """Whether it is a topic there, and not a timer."""
 
-    def message(self, topic: str, seq: int) -> Any:
-        """The body of one message as a plain map; None where it is not remembered."""
+    def message(self, topic: str, seq: int, before: int) -> Any:
+        """The body of one message as a plain map, the last of that number that was sent before a time (ns);
+        None where it is not remembered."""
 
     def last_sent(self, topic: str) -> int | None:
         """When a topic last said something, in graph time (ns); None where it never did, or has ended."""
@@ -93,10 +94,12 @@ class Recall:
     def knows(self, topic: str) -> bool:
         return topic in self._known
 
-    def message(self, topic: str, seq: int) -> Any:
+    def message(self, topic: str, seq: int, before: int) -> Any:
         subscriber = self._look(topic, history=True)
         try:
-            bodies = (one.body for one in iter(subscriber.receive, None) if one.seq == seq)
+            bodies = (
+                one.body for one in iter(subscriber.receive, None) if one.seq == seq and one.sent <= before
+            )
             return next(bodies, None)
         finally:
             subscriber.close()
