@@ -197,7 +197,7 @@ def test_right_clauses_pass(text):
         ("item.score > 0.5 || item.name", "`item.name` gives text; a clause must give true or false"),
         ("robot.charging ? 1 : 2", "`1` gives a whole number; a clause must give true or false"),
         ("nosize(owners) == 0", "`nosize` is no function of a clause; did you mean `size`?"),
-        ("item.name.upper() == 'A'", "`upper` is no function of a clause; there are bytes, contains, double"),
+        ("item.name.upper() == 'A'", "`upper` is no function of a clause; there are bytes, contains, distance"),
         ("item.name = 'ana'", "`item.name = 'ana'` has a single `=`; a comparison is written `==`"),
         ("item.name ==", "`item.name ==` is no CEL expression: at character 13, mismatched input its end"),
         ("", "`` is no CEL expression: at character 1, mismatched input its end"),

@@ -188,7 +188,7 @@ ITEM = "a:\n  when: faces\n  any: items\n  if:\n    - item.name != ''\n    - "
         (RULE + "  zz: x", "5:3: a rule has no key `zz`; there are when, any, if, seen, for, max_age, cooldown"),
         ("a: {if: ['true']}", "1:1: `a` needs `when:`, the topic that triggers it: camera, faces, lock, mixed, pl"),
         ("a: {when: face, if: ['true']}", "1:11: there is no topic `face`; did you mean `faces`?"),
-        ("a: {when: [faces], if: ['true']}", "1:11: `when` must be one topic: camera, faces, lock, mixed"),
+        ("a: {when: {x: 1}, if: ['true']}", "1:11: `when` must be one topic or a list of topics: camera, faces, lock, mixed"),
         ("a: {when: planner, if: ['true']}", "1:11: there is no topic `planner`; did you mean `planner.path`?"),
         ("a: {when: faces}", "1:1: `a` needs `if:`, a list of clauses that must all be true"),
         ("a: {when: faces, if: []}", "1:1: `a` needs `if:`, a list of clauses that must all be true"),
@@ -276,6 +276,76 @@ def test_each_wrong_file_gets_one_sentence_with_its_place(text, said):
 )
 def test_wrong_values_for_params(params, said):
     assert wrong("params: {who: [], least: 0.5, known: [ana]}\n" + RULE, params) == [said]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: {when: lock, if: ['lock.until > 5', 'lock.until < 3']}", "1:40: `lock.until` can never be above 5 and below 3 at the same time"),
+        ("a: {when: lock, if: ['5 < lock.until && lock.until <= 5']}", "1:22: `lock.until` can never be above 5 and at most 5"),
+        ("a: {when: faces, any: items, if: ['item.box[0] < -1.0', 'item.box[0] > 0.0']}", "1:57: `item.box[0]` can never be below -1.0 and above 0.0"),
+        ("params: {least: 5}\na: {when: lock, if: [lock.until >= least, lock.until == 3]}", "2:43: `lock.until` can never be at least 5 and equal to 3"),
+        ("a: {when: lock, if: [age(lock) < 4.0, age(lock) > 5.0]}", "1:39: `age(lock)` can never be below 4.0 and above 5.0"),
+        ("a: {when: lock, if: [lock.reason == 'a', lock.reason == 'b']}", '1:42: `lock.reason` can never be equal to "a" and equal to "b"'),
+        ("a: {when: lock, if: ['true'], mode: queed}", "1:37: `mode`: `queed` is none; did you mean `queued`?"),
+        ("a: {when: lock, if: ['true'], max: 3}", "1:31: `max` is for `mode: queued` and `mode: parallel`, not for `single`"),
+        ("a: {when: lock, if: ['true'], mode: parallel, max: 1}", "1:52: `max`: `1` must be a whole number from 2 to 100"),
+        ("a: {when: lock, if: ['true'], blocks: a}", "1:39: `a` blocks itself"),
+        ("a: {when: lock, if: ['true'], blocks: [b]}", "1:40: there is no other rule `b`; there is none"),
+        ("a: {when: lock, if: ['true'], blocks: b, priority: 1}\nb: {when: lock, if: ['true'], priority: 1}", "1:31: `a` blocks `b` and must have a higher `priority` than that"),
+        ("a: {when: lock, if: ['true'], priority: high}", "1:41: `priority`: `high` must be a whole number"),
+        ("a: {when: [lock, every 5], if: ['true']}", "1:18: a duration needs its unit: write 5s or 5ms, not 5"),
+        ("a: {when: every 1ms, if: ['true']}", "1:11: `every 1ms` is too often; a timer takes 10ms or more"),
+        ("a: {when: everyday, if: ['true']}", "1:11: there is no topic `everyday`; a timer is written every 10s"),
+        ("a: {when: [lock, lock], if: ['true']}", "1:18: `lock` is named twice"),
+        ("a: {when: [lock, lokc], if: ['true']}", "1:18: there is no topic `lokc`; did you mean `lock`?"),
+        ("a: {if_silent: {lokc: 1s}}", "1:17: there is no topic `lokc`; did you mean `lock`?"),
+        ("a: {if_silent: lock}", "1:16: `if_silent` must name one topic and for how long"),
+        ("a: {if_silent: {lock: '10:30'}}", "1:23: `10:30` reads as a clock time"),
+        ("a: {if_silent: {lock: 1s}, seen: 2 of 3}", "1:28: `seen` and `if_silent` exclude each other: a silence brings no messages"),
+        ("a: {if_silent: {lock: 1s}, when: lock}", "1:28: `when` and `if_silent` exclude each other"),
+        ("a: {when: [faces, lock], any: items, if: ['true']}", "1:26: `any` is about the messages of one topic, and `when` names 2"),
+        ("a: {when: every 5s, all: items, if: ['true']}", "1:21: `all` is about a list in a message, and `every 5s` brings none"),
+        ("a: {when: faces, all: size, any: items, if: ['true']}", "1:18: `all` and `any` exclude each other: either some item must pass, or each"),
+        ("a: {when: lock, sequence: [lock.until < 3], within: 1s}", "1:27: `sequence` must be a list of 2 to 8 clauses"),
+        ("a: {when: lock, sequence: [lock.until < 3, lock.until > 3]}", "1:1: `a` has a `sequence` and needs `within:`, such as `within: 2s`"),
+        ("a: {when: lock, sequence: [lock.until < 3, lok.until > 3], within: 2s}", "1:44: `lok` is nothing known here"),
+        ("a: {when: lock, if: ['true'], within: 2s}", "1:31: `within` is for a `sequence`"),
+        ("params: {zone: Europe/Berln}\na: {when: lock, if: ['true']}", "1:16: there is no time zone `Europe/Berln`"),
+        ("a: {when: lock, if: ['true'], max_age: 1s, do: [{lock: {}, delay: 1}]}", "1:67: `delay`: a duration needs its unit"),
+        ("a: {when: lock, if: ['true'], max_age: 1s, do: [{lock: {}}, {delay: 1s}]}", "1:61: a step of `do` must name an actuator"),
+        ("a: {when: lock, if: ['true'], else_do: {lock: {}}}", "1:1: `a` commands something and needs `max_age`"),
+        ("a: {when: lock, if: ['true'], max_age: 1s, else_do: {lokc: {}}}", "1:54: there is no actuator `lokc`; did you mean `lock`?"),
+    ],
+)  # fmt: skip
+def test_each_wrong_use_of_the_rest_gets_one_sentence_with_its_place(text, said):
+    (message,) = wrong(text)
+    assert message.startswith(f"a.yaml:{said}")
+
+
+def test_two_rules_cannot_block_each_other():
+    text = "a: {when: lock, if: ['true'], blocks: b}\nb: {when: lock, if: ['true'], blocks: a}"
+    assert all("two rules cannot block each other" in message for message in wrong(text))
+
+
+@pytest.mark.parametrize(
+    "clauses",
+    [
+        "[lock.until > 3, lock.until < 5]",
+        "[lock.until >= 3, lock.until <= 3]",
+        "['lock.until > 5 || lock.until < 3']",
+        "['!(lock.until > 5)', lock.until > 6]",
+        "[lock.until * 2 > 5, lock.until < 3]",
+        "['faces.size[0] < 3', 'faces.size[1] > 3']",
+    ],
+)
+def test_what_can_be_true_is_taken(clauses):
+    assert read(f"a: {{when: lock, if: {clauses}}}").rules
+
+
+def test_rules_that_block_go_before_those_that_they_block():
+    text = "a: {when: lock, if: ['true']}\nb: {when: lock, if: ['true'], blocks: a}\nc: {when: lock, if: ['true'], blocks: [a, b]}"
+    assert [(rule.name, rule.priority) for rule in read(text).rules] == [("a", 0), ("b", 1), ("c", 2)]
 
 
 def test_all_problems_are_told_at_once_in_order():

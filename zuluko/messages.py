@@ -10,7 +10,7 @@ from zuluko.bus.message import Array, Command, Message
 
 Point = tuple[float, float]
 Verdict = Literal["true", "false", "unknown"]
-Outcome = Literal["fired", "held", "false", "unknown", "cooldown"]
+Outcome = Literal["fired", "held", "false", "unknown", "cooldown", "blocked", "ended"]
 
 
 class Frame(Message, tag="Frame/1"):
@@ -109,10 +109,12 @@ class Decision(Message, tag="Decision/1"):
     """One evaluation of one rule, fired or not; ``stamp`` is that of the evidence it stands on.
 
     ``outcome``  fired; held (true, but not yet often or long enough, or still true since it fired); false;
-                 unknown (evidence missing, too old or out of order); cooldown
+                 unknown (evidence missing, too old or out of order); cooldown; blocked (by another rule,
+                 or by its own commands that are still to come); ended (false again after it had fired)
     ``reason``   the same as a sentence
     ``topic``, ``seq``  the message that was evaluated
-    ``clauses``  each condition; of a list rule (``any``), those of the item that fired or came nearest
+    ``clauses``  each condition; of a list rule, those of the item that fired or came nearest (``any``), or
+                 that is the furthest from it (``all``)
     ``seen``     how many of the last ``of`` evaluations were true, for that item's name
     ``held``     for how long, in seconds, that has been enough
     ``age``      the evidence's age, in seconds, when it was evaluated

@@ -17,6 +17,7 @@ FUNCTIONS = frozenset(
         *("int", "uint", "double", "string", "bytes", "timestamp", "duration"),
         *("getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear"),
         *("getHours", "getMinutes", "getSeconds", "getMilliseconds"),
+        *("distance", "inside"),
     }
 )
 _CONSTANTS = {"true": True, "false": False, "null": None}

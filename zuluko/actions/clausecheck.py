@@ -8,35 +8,56 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from zuluko.actions import kinds
+from zuluko.actions import callcheck, calls, kinds
 from zuluko.actions.celtext import FUNCTIONS, Path, dotted, operands, read
-from zuluko.actions.clauses import CompiledClause, cel
+from zuluko.actions.clauses import CompiledClause, cel, context_of
 from zuluko.document import nearest
 
 LONGEST = 2000  # characters
 
 _SAID = re.compile(r"ERROR: <input>:(\d+):(\d+): (?:Syntax error: )?([^\n]*)")
+_OWN = re.compile(r"Function '(\w+)' error: Python function call failed: \w+: (.*?)\. Check function.*")
 _DATA = (LookupError, ArithmeticError)  # what another message may put right
 
 
 def compile_clause(
-    text: str, scope: kinds.Scope, constants: Mapping[str, Any] | None = None
+    text: str, scope: kinds.Scope, constants: Mapping[str, Any] | None = None, *, recalls: bool = False
 ) -> tuple[CompiledClause | None, list[str]]:
     """The clause, and sentences about all that is wrong with it (then it must not run).
 
     ``scope`` gives the kind of each variable, ``constants`` the value of those that never change; one that is
-    null may be given otherwise, and is tried on samples.
+    null may be given otherwise, and is tried on samples. ``recalls``: it may ask for the time and for what
+    was before, as a rule's clauses may.
     """
+    constants = constants or {}
     if len(text) > LONGEST:
         return None, [f"the clause is longer than {LONGEST} characters; make several of it"]
     try:
-        clause = CompiledClause(text)
+        cel().compile(text)
     except ValueError as error:
         return None, [_syntax(text, str(error))]
-    problems = [*_functions(clause), *_paths(clause, scope)] or list(
-        _evaluated(clause, scope, constants or {})
-    )
-    return clause, problems
+    found = list(calls.find(text)) if recalls else []
+    called, wrong = callcheck.read(text, found, scope, constants)
+    if wrong:
+        return None, wrong
+    clause = CompiledClause(text, tuple(called), callcheck.formula(text, found, called))
+    scope = {**scope, **{call.name: callcheck.kind_of(call.function) for call in called}}
+    problems = [
+        *_functions(clause, recalls=recalls),
+        *(problem for call in called for problem in _measured(call, scope, constants)),
+        *_paths(clause.formula or text, scope),
+    ] or list(_evaluated(clause, scope, constants))
+    return clause, [callcheck.written(problem, called) for problem in problems]
+
+
+def _measured(call: calls.Call, scope: kinds.Scope, constants: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the number that a call is about."""
+    yield from (problems := list(_paths(call.subject, scope)))
+    if call.measures and not problems:
+        compared = f"({call.subject}) < 0.0"  # which is true or false just where the subject is a number
+        vague = any(kinds.is_vague(kinds.resolve(path, scope)) for path in read(call.subject).paths)
+        if _try(cel().compile(compared), compared, scope, constants, vague=vague):
+            yield f"`{call.text}` is about a number, and `{call.subject}` is none"
 
 
 def _syntax(text: str, said: str) -> str:
@@ -49,15 +70,16 @@ def _syntax(text: str, said: str) -> str:
     return f"`{text}` is no CEL expression: at character {found[2]}, {what}"
 
 
-def _functions(clause: CompiledClause) -> Iterator[str]:
-    for name in clause.program.functions():
-        if re.fullmatch(r"[A-Za-z]\w*", name) and name not in FUNCTIONS:
-            near = nearest(name, FUNCTIONS) or "; there are " + ", ".join(sorted(FUNCTIONS))
+def _functions(clause: CompiledClause, *, recalls: bool) -> Iterator[str]:
+    known = FUNCTIONS | calls.NAMES if recalls else FUNCTIONS
+    for name in cel().compile(clause.text).functions():
+        if re.fullmatch(r"[A-Za-z]\w*", name) and name not in known:
+            near = nearest(name, known) or "; there are " + ", ".join(sorted(known))
             yield f"`{name}` is no function of a clause{near}"
 
 
-def _paths(clause: CompiledClause, scope: kinds.Scope) -> Iterator[str]:
-    reading = read(clause.text)
+def _paths(text: str, scope: kinds.Scope) -> Iterator[str]:
+    reading = read(text)
     for path in reading.paths:
         try:
             kinds.resolve(path, scope)
@@ -93,7 +115,8 @@ def _unequal(one: Path, other: Path, scope: kinds.Scope) -> str:
 
 def _evaluated(clause: CompiledClause, scope: kinds.Scope, constants: Mapping[str, Any]) -> Iterator[str]:
     vague = any(kinds.is_vague(kinds.resolve(path, scope)) for path in clause.paths)
-    for part in dict.fromkeys([*operands(clause.text), clause.text]):
+    text = clause.formula or clause.text
+    for part in dict.fromkeys([*operands(text), text]):
         try:
             program = cel().compile(part)
         except ValueError:
@@ -114,7 +137,7 @@ def _try(program: Any, part: str, scope: kinds.Scope, constants: Mapping[str, An
     for number in range(kinds.SAMPLES):
         sample = {root: kinds.sample(scope[root], number + at) for at, root in enumerate(roots)}
         try:
-            result = program.execute({**given, **sample})
+            result = program.execute(context_of({**given, **sample}))
         except _DATA as caught:
             error = error if isinstance(error, KeyError) else caught
         except (TypeError, RuntimeError, ValueError) as caught:
@@ -142,4 +165,7 @@ def _sentence(part: str, paths: list[Path], scope: kinds.Scope, error: Exception
     if isinstance(error, TypeError) or "Undefined variable or function" in str(error):
         hint = "CEL converts nothing by itself, see double(x), int(x) and string(x)"
         return f"`{part}` puts together what does not fit ({operands}); {hint}"
-    return f"`{part}` cannot be evaluated: {str(error).splitlines()[0].removesuffix('.')} ({operands})"
+    said = str(error).splitlines()[0].removesuffix(".")
+    if own := _OWN.fullmatch(said):
+        said = f"{own[1]}: {own[2]}"
+    return f"`{part}` cannot be evaluated: {said} ({operands})"

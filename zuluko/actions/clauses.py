@@ -5,6 +5,7 @@ a list, an absent value, a number that is NaN. It spreads as CEL has it: ``true 
 ``false && unknown`` is false, and ``!unknown`` is unknown.
 """
 
+import logging
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,13 +19,16 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from zuluko.actions.calls import Call, Memory, Situation
 from zuluko.actions.celtext import Path, Reading, dotted, read
-from zuluko.bus.message import Message
+from zuluko.actions.geometry import FUNCTIONS
 from zuluko.messages import Clause, Verdict
 
 ITEM = "item"  # what a clause calls the item of an ``any`` list
 _NUMBERS = frozenset({float, int, bool})
 _PLAIN = frozenset({str, float, int, bool, type(None)})
+_NOTHING: Mapping[str, Any] = {}
+_UNKNOWN = (LookupError, RuntimeError, TypeError, ValueError, ArithmeticError)  # what CEL cannot answer
 
 
 @cache
@@ -40,35 +44,47 @@ def cel() -> ModuleType:
         raise ImportError("rules need CEL; run: pip install common-expression-language")
     module = sys.modules["cel.cel"] = module_from_spec(spec)
     spec.loader.exec_module(module)
+    logging.getLogger("cel").setLevel(logging.ERROR)  # a clause that cannot be answered is no warning
     return module
 
 
 @dataclass(frozen=True)
 class CompiledClause:
-    """A clause and the paths that it reads; raises ValueError where the text is no CEL."""
+    """A clause and the paths that it reads; raises ValueError where the text is no CEL.
+
+    ``formula``  the text with variables in the place of its ``calls``, where it has some
+    """
 
     text: str
+    calls: tuple[Call, ...] = ()
+    formula: str = ""
 
     def __post_init__(self) -> None:
         _ = self.program
 
     @cached_property
     def program(self) -> Any:
-        return cel().compile(self.text)
+        return cel().compile(self.formula or self.text)
 
     @cached_property
     def reading(self) -> Reading:
-        return read(self.text)
+        return read(self.formula or self.text)
 
     @property
     def paths(self) -> list[Path]:
         return self.reading.paths
 
     @cached_property
+    def heard(self) -> list[Path]:
+        """What it reads of topics, within its calls too."""
+        return [*self.paths, *(path for call in self.calls for path in call.paths)]
+
+    @cached_property
     def shown(self) -> list[tuple[str, Path]]:
         """What a Decision shows: each path up to where it enters a list's items, and its name."""
         cut = [path[: path.index("[]")] if "[]" in path else path for path in self.paths]
-        return [(dotted(path), path) for path in dict.fromkeys(cut)]
+        written = {call.name: call.text for call in self.calls}
+        return [(written.get(path[0], dotted(path)), path) for path in dict.fromkeys(cut)]
 
     def values(self, sources: Mapping[str, Any]) -> dict[str, Any]:
         """What it read, by name; ``sources`` holds topics, parameters and the item."""
@@ -98,16 +114,39 @@ class Clauses:
 
     def __post_init__(self) -> None:
         self._context: Any = None
-        self._inputs: dict[str, Message] = {}
+        self._inputs: dict[str, Any] = {}
         self._holes: dict[str, list[Path]] = {}  # by name, the lists in it that hold a NaN
         self._fields = self._needed()
         self._topics_of = [
-            frozenset(topic for topic in self.topics if any(_under(path, topic) for path in clause.paths))
+            frozenset(topic for topic in self.topics if any(_under(path, topic) for path in clause.heard))
             for clause in self.clauses
         ]
+        calls = {call.name: call for clause in self.clauses for call in clause.calls}
+        self._calls = [
+            (call, cel().compile(call.subject) if call.measures else None) for call in calls.values()
+        ]
+        self._called: Mapping[str, Any] = {}
+        named = {name for clause in self.clauses for name in clause.program.functions()}
+        named |= {name for _, program in self._calls if program for name in program.functions()}
+        self._functions = {name: FUNCTIONS[name] for name in FUNCTIONS if name in named}
 
-    def evaluate(self, inputs: Mapping[str, Message], item: Any = None) -> tuple[Verdict, ...]:
-        """Each clause's verdict, given the last message of each topic that is known, and the item."""
+    def recall(self, memory: Memory, inputs: Mapping[str, Any], now: Situation) -> Mapping[str, Any]:
+        """What the calls of the clauses give, by the variable that stands for each; what is not known is
+        left out."""
+        if not self._calls:
+            return _NOTHING
+        context = self._bind({**self._called, **inputs})
+        found = {}
+        for call, program in self._calls:
+            value = call.value(memory, now, _number(program, context) if program else None)
+            if value is not None:
+                found[call.name] = value
+        self._called = found
+        return found
+
+    def evaluate(self, inputs: Mapping[str, Any], item: Any = None) -> tuple[Verdict, ...]:
+        """Each clause's verdict, given the last message of each topic that is known, what the calls gave, and
+        the item."""
         context = self._bind(inputs)
         self._holes[ITEM] = []
         if item is not None:
@@ -121,7 +160,7 @@ class Clauses:
         )
 
     def explain(
-        self, verdicts: Sequence[Verdict], inputs: Mapping[str, Message], item: Any = None
+        self, verdicts: Sequence[Verdict], inputs: Mapping[str, Any], item: Any = None
     ) -> tuple[Clause, ...]:
         """The clauses as a Decision tells them: text, verdict, and the values that each one read by name."""
         sources = {**self.constants, **inputs, ITEM: item}
@@ -137,15 +176,19 @@ class Clauses:
         needed: dict[str, tuple[str, ...] | None] = {}
         for name in (*self.topics, ITEM):
             depth = name.count(".") + 1
-            paths = [path for clause in self.clauses for path in clause.paths if _under(path, name)]
+            measured = [call.paths for clause in self.clauses for call in clause.calls if call.measures]
+            read = [
+                path for paths in (*(clause.paths for clause in self.clauses), *measured) for path in paths
+            ]
+            paths = [path for path in read if _under(path, name)]
             whole = any(len(path) <= depth or path[depth] == "[]" for path in paths)
             needed[name] = None if whole else tuple(dict.fromkeys(path[depth] for path in paths))
         return needed
 
-    def _bind(self, inputs: Mapping[str, Message]) -> Any:
+    def _bind(self, inputs: Mapping[str, Any]) -> Any:
         """The context with the inputs; what has not changed since the last time stays as it was converted."""
         if self._context is None or inputs.keys() != self._inputs.keys():
-            self._context, self._inputs = cel().Context(dict(self.constants)), {}
+            self._context, self._inputs = context_of(self.constants, self._functions), {}
         changed = [topic for topic in inputs if self._inputs.get(topic) is not inputs[topic]]
         if changed:
             for node in {topic.partition(".")[0] for topic in changed}:
@@ -153,7 +196,7 @@ class Clauses:
             self._inputs = dict(inputs)
         return self._context
 
-    def _variable(self, node: str, inputs: Mapping[str, Message]) -> Any:
+    def _variable(self, node: str, inputs: Mapping[str, Any]) -> Any:
         if node in inputs:
             return self._as_cel(inputs[node], node)
         outputs = [topic for topic in inputs if topic.startswith(f"{node}.")]
@@ -170,6 +213,24 @@ class Clauses:
         fields = self._fields[name]
         names = value.__struct_fields__ if fields is None else fields
         return {name: _field(value, name) for name in names if hasattr(value, name)}
+
+
+def context_of(variables: Mapping[str, Any], functions: Mapping[str, Any] = FUNCTIONS) -> Any:
+    """A context of CEL with these variables and functions."""
+    context = cel().Context(dict(variables))
+    for name, function in functions.items():
+        context.add_function(name, function)
+    return context
+
+
+def _number(program: Any, context: Any) -> float | None:
+    """The number that an expression gives, or None where it is unknown."""
+    try:
+        result = program.execute(context)
+    except _UNKNOWN:
+        return None
+    is_number = isinstance(result, (int, float)) and not isinstance(result, bool) and math.isfinite(result)
+    return result if is_number else None
 
 
 def _under(path: Path, name: str) -> bool:
@@ -207,7 +268,7 @@ def _asks(clause: CompiledClause, holes: list[Path]) -> bool:
 def _verdict(program: Any, context: Any) -> Verdict:
     try:
         result = program.execute(context)
-    except (LookupError, RuntimeError, TypeError, ValueError, ArithmeticError):
+    except _UNKNOWN:
         return "unknown"
     if result is True:
         return "true"

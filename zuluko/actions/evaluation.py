@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import msgspec
+
 from zuluko.actions.rule import Rule
 from zuluko.bus.message import Message
 from zuluko.messages import Clause, Decision, Outcome, Verdict
@@ -27,8 +29,12 @@ class Look:
     verdicts: tuple[Verdict, ...]
 
     @property
+    def trues(self) -> int:
+        return self.verdicts.count("true")
+
+    @property
     def true(self) -> bool:
-        return self.verdicts.count("true") == len(self.verdicts)
+        return self.trues == len(self.verdicts)
 
 
 @dataclass
@@ -76,13 +82,18 @@ class Track:
 
 @dataclass
 class Moment:
-    """One evaluation: when, of what, with which topics known, and why the missing ones are missing."""
+    """One evaluation: when, of what, with which topics known, and why the missing ones are missing.
+
+    ``cooled``  when the cooldown ends; ``bar``: why it may not fire, whatever is true
+    """
 
     rule: Rule
     now: int
     event: Event
-    inputs: dict[str, Message] = field(default_factory=dict)
+    inputs: dict[str, Any] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+    cooled: int = 0
+    bar: str = ""
 
     @property
     def age(self) -> float:
@@ -92,9 +103,16 @@ class Moment:
     def fresh(self) -> bool:
         return self.age <= self.rule.max_age
 
-    def refused(self, why: str) -> Decision:
-        """The Decision about a message that time forbids to look at."""
-        return self._decision("unknown", why, (), Track(), "")
+    def refused(self, why: str, outcome: Outcome = "unknown") -> Decision:
+        """The Decision about a message that time forbids to look at, or that changes nothing."""
+        return self._decision(outcome, why, (), Track(), "")
+
+    def ended(self, looks: list[Look], command: str) -> Decision:
+        """The Decision of a rule that had fired and is no longer true."""
+        held = self.held(looks, {})
+        return msgspec.structs.replace(
+            held, outcome="ended", reason=f"it had fired, and now {held.reason}", command=command
+        )
 
     def fired(self, look: Look, track: Track, command: str) -> Decision:
         parts = [f"seen {track.seen} of {self.rule.of}"] if self.rule.of > 1 else []
@@ -103,27 +121,28 @@ class Moment:
         reason = ", ".join(parts) or "all clauses are true"
         return self._decision("fired", reason, self._clauses(look), track, command)
 
-    def held(self, looks: list[Look], tracks: dict[str, Track], cooled: int) -> Decision:
+    def held(self, looks: list[Look], tracks: dict[str, Track]) -> Decision:
         """The Decision of an evaluation that fired nothing: of a list, about the item that came nearest."""
         if not looks:
-            return self._decision("false", f"{self.rule.when}.{self.rule.any} is empty", (), Track(), "")
+            empty = f"{self.rule.when}.{self.rule.any or self.rule.all} is empty"
+            return self._decision("false", empty, (), Track(), "")
         nothing = Track()
-        look = max(looks, key=lambda look: (look.verdicts.count("true"), tracks.get(look.name, nothing).seen))
+        look = max(looks, key=lambda look: (look.trues, tracks.get(look.name, nothing).seen))
         track = tracks.get(look.name, nothing)
         clauses = self._clauses(look)
-        outcome, reason = self._why(look, track, clauses, cooled)
+        outcome, reason = self._why(look, track, clauses)
         return self._decision(outcome, reason, clauses, track, "")
 
-    def _why(self, look: Look, track: Track, clauses: tuple[Clause, ...], cooled: int) -> tuple[Outcome, str]:
+    def _why(self, look: Look, track: Track, clauses: tuple[Clause, ...]) -> tuple[Outcome, str]:
         rule = self.rule
         if not self.fresh:
             return "unknown", f"evidence is {self.age:.3g} s old, at most {rule.max_age:g}"
         if not look.true:
             verdict: Verdict = "false" if "false" in look.verdicts else "unknown"
             return cast(Outcome, verdict), self._clause(clauses, look.verdicts.index(verdict))
-        return self._waits(track, cooled)
+        return self._waits(track)
 
-    def _waits(self, track: Track, cooled: int) -> tuple[Outcome, str]:
+    def _waits(self, track: Track) -> tuple[Outcome, str]:
         """Why an evaluation that is true does not fire yet."""
         rule = self.rule
         if track.begun is None:
@@ -133,10 +152,12 @@ class Moment:
         repeat = track.repeat(rule)
         if repeat is None:
             return "held", "still true since it fired; it fires again once it has been false"
+        if self.bar:
+            return "blocked", self.bar
         if self.now < repeat:
-            left = _s(max(repeat, cooled) - self.now)
+            left = _s(max(repeat, self.cooled) - self.now)
             return "held", f"still true since it fired; it fires again in {left} s if it stays so"
-        return "cooldown", f"cooldown: {_s(cooled - self.now)} s left"
+        return "cooldown", f"cooldown: {_s(self.cooled - self.now)} s left"
 
     def _clauses(self, look: Look) -> tuple[Clause, ...]:
         return self.rule.condition.explain(look.verdicts, self.inputs, look.item)

@@ -1,14 +1,22 @@
 """A rule: when to look, what must hold, for how long, and what to do then."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Any, Literal, Protocol
 
-from zuluko.bus.message import Command, Message
+from zuluko.actions.calls import Memory, Situation
+from zuluko.bus.message import Command
+from zuluko.document import seconds
 from zuluko.messages import Clause, Verdict
 
 STALE = 3.0  # seconds after which a topic that says nothing is unknown
+START = "start"  # the trigger that is the node's start
+EVERY = "every "  # what the trigger of a timer begins with
+
+Mode = Literal["single", "restart", "queued", "parallel"]
+Give = Callable[[Mapping[str, Any], Any], Command | None]
 
 
 class Condition(Protocol):
@@ -18,11 +26,14 @@ class Condition(Protocol):
     def topics(self) -> frozenset[str]:
         """The topics that it reads."""
 
-    def evaluate(self, inputs: Mapping[str, Message], item: Any = None) -> tuple[Verdict, ...]:
+    def recall(self, memory: Memory, inputs: Mapping[str, Any], now: Situation) -> Mapping[str, Any]:
+        """What it asks beyond messages, as further inputs; ``memory`` is the rule's, to keep it in."""
+
+    def evaluate(self, inputs: Mapping[str, Any], item: Any = None) -> tuple[Verdict, ...]:
         """A verdict for each clause; ``inputs`` holds the last message of each topic that is known."""
 
     def explain(
-        self, verdicts: tuple[Verdict, ...], inputs: Mapping[str, Message], item: Any = None
+        self, verdicts: tuple[Verdict, ...], inputs: Mapping[str, Any], item: Any = None
     ) -> tuple[Clause, ...]:
         """The same with the values that were read, as a Decision tells them."""
 
@@ -32,11 +43,13 @@ class Condition(Protocol):
 
 @dataclass(frozen=True)
 class Action:
-    """A command for an actuator: its type and fields, all but ``id``, ``to`` and ``stamp``."""
+    """A command for an actuator: its type and fields, all but ``id``, ``to`` and ``stamp``; ``delay`` is how
+    long after the firing it is given, in seconds."""
 
     actuator: str
     kind: type[Command]
     fields: Mapping[str, Any] = field(default_factory=dict)
+    delay: float = 0.0
 
     def command(self, *, id: str, stamp: int) -> Command:
         return self.kind(**self.fields, id=id, to=self.actuator, stamp=stamp)
@@ -46,20 +59,30 @@ class Action:
 class Rule:
     """A rule as the engine runs it; ``docs/rules.md`` says precisely what each part means.
 
-    ``when``      the topic whose messages make an evaluation
+    ``when``      the topic whose messages make an evaluation, ``every 10s`` or ``start``
+    ``also``      further ones
     ``any``       the list field of which some item must pass, or empty
+    ``all``       the list field of which each item must pass, or empty
     ``seen``      how many of the last ``of`` evaluations must be true
     ``hold``      for how long it must stay so, in seconds
     ``max_age``   the age, in seconds, beyond which evidence never acts
     ``cooldown``  seconds after a firing in which there is no other
     ``again``     seconds after a firing at which, still true, it fires once more; infinite: never
     ``stale``     by topic, seconds after which what it last said is unknown, where it is not 3
+    ``silence``   where it is not 0, ``when`` is a topic that must say nothing for so many seconds
+    ``do``        what it commands when it fires, ``else_do`` when it ends; ``give`` makes a command of what
+                  was read, for a rule written in Python
+    ``mode``      what a firing does while commands of the last are still to come; ``most`` firings at a time
+    ``priority``  rules of a higher one are evaluated first
+    ``blocks``    the rules that do not fire while this one stands
     """
 
     name: str
     when: str
     condition: Condition
+    also: tuple[str, ...] = ()
     any: str = ""
+    all: str = ""
     seen: int = 1
     of: int = 1
     hold: float = 0.0
@@ -67,7 +90,33 @@ class Rule:
     cooldown: float = 0.0
     again: float = math.inf
     stale: Mapping[str, float] = field(default_factory=dict)
+    silence: float = 0.0
     do: tuple[Action, ...] = ()
+    else_do: tuple[Action, ...] = ()
+    give: Give | None = None
+    mode: Mode = "single"
+    most: int = 1
+    priority: int = 0
+    blocks: tuple[str, ...] = ()
+
+    @cached_property
+    def triggers(self) -> tuple[str, ...]:
+        """The topics that trigger it."""
+        return tuple(one for one in (self.when, *self.also) if one != START and not one.startswith(EVERY))
+
+    @cached_property
+    def periods(self) -> dict[str, int]:
+        """The timers that trigger it, and how long each takes, in ns."""
+        texts = [one for one in (self.when, *self.also) if one.startswith(EVERY)]
+        return {text: round(seconds(text.removeprefix(EVERY).strip()) * 1e9) for text in texts}
+
+    @property
+    def at_start(self) -> bool:
+        """Whether the node's start triggers it."""
+        return START in (self.when, *self.also)
 
     def stale_after(self, topic: str) -> float:
-        return self.stale.get(topic, STALE)
+        """The age, in seconds, beyond which what a level said is unknown: one that triggers as well is
+        evidence, too."""
+        limit = self.stale.get(topic, STALE)
+        return min(limit, self.max_age) if topic in self.triggers else limit

@@ -2,27 +2,41 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from zuluko.actions import command, kinds, params
+from zuluko.actions import callcheck, calls, contradiction, kinds, params, ruledo, rulewhen
+from zuluko.actions.calls import Call
 from zuluko.actions.celtext import TYPES
 from zuluko.actions.clausecheck import compile_clause
 from zuluko.actions.clauses import ITEM, Clauses, CompiledClause
 from zuluko.actions.params import Param
 from zuluko.actions.rule import Action, Rule
+from zuluko.actions.ruledo import Actuators
+from zuluko.actions.rulenotes import Notes
+from zuluko.actions.rulewhen import When
 from zuluko.bus.message import Command, Message
-from zuluko.document import Document, DocumentError, Problem, Step, nearest, seconds
+from zuluko.document import Document, DocumentError, Step, nearest, seconds
 from zuluko.document import load as load_document
 
 Topics = Mapping[str, type[Message] | tuple[type[Message], ...]]
-Actuators = Mapping[str, type[Command]]
 
-KEYS = ("when", "any", "if", "seen", "for", "max_age", "cooldown", "again", "stale", "do")
+KEYS = (
+    *("when", "any", "if", "seen", "for", "max_age", "cooldown", "again", "stale", "do", "else_do"),
+    *("if_silent", "all", "sequence", "within", "mode", "max", "priority", "blocks"),
+)
+ZONE = "zone"  # the parameter that says in which time zone the place is
 MOST_SEEN = 1000  # evaluations
+MOST_STEPS = 8  # of a sequence
 SOONEST = 0.01  # seconds after which a rule may fire again though nothing changed
+_MISFITS = (
+    ({"all"}, ("any",), "either some item must pass, or each"),
+    ({"any", "all"}, ("sequence",), "items come and go; a sequence is about messages"),
+    ({"seen", "for"}, ("sequence",), "a sequence is true for one moment"),
+    ({"any", "all", "seen", "for", "sequence"}, ("if_silent",), "a silence brings no messages"),
+)
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -38,6 +52,7 @@ class RuleSet:
     ``levels``    the topics that clauses read besides
     ``commands``  by actuator, the type of the commands that it is given
     ``names``     by topic of the graph, what the rules call it, where that is not its own name
+    ``zone``      the time zone of the place
     """
 
     rules: tuple[Rule, ...]
@@ -47,6 +62,7 @@ class RuleSet:
     params: Mapping[str, Param]
     name: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
+    zone: str = "UTC"
 
 
 def load(
@@ -56,14 +72,16 @@ def load(
     actuators: Actuators,
     params: Mapping[str, Any] | None = None,
     name: str = "",
+    zone: str = "UTC",
 ) -> RuleSet:
     """Reads a rule file; raises DocumentError with every problem in it.
 
     ``topics`` gives the message type of each topic that there is (``planner.path`` where a node has several),
     ``actuators`` the command type of each node that takes commands, ``params`` values for the file's own,
-    ``name`` what the ids of the commands begin with: the node's, or the file's where it is not given.
+    ``name`` what the ids of the commands begin with: the node's, or the file's where it is not given;
+    ``zone`` the time zone where the file has no parameter for it.
     """
-    return check(load_document(file), topics=topics, actuators=actuators, params=params, name=name)
+    return check(load_document(file), topics=topics, actuators=actuators, params=params, name=name, zone=zone)
 
 
 def check(
@@ -73,49 +91,41 @@ def check(
     actuators: Actuators,
     params: Mapping[str, Any] | None = None,
     name: str = "",
+    zone: str = "UTC",
 ) -> RuleSet:
     """The same for a document that has been read."""
-    reader = _Reader(document, topics, actuators)
+    reader = _Reader(document, topics=topics, actuators=actuators)
     found = reader.params(params or {})
+    zone = reader.zone(found, zone)
     constants = {name: param.value for name, param in found.items()}
     rules = [reader.rule(rule, constants) for rule in document.value if rule != "params"]
     if not rules:
         reader.wrong((), "there is no rule here; a rule is a name with `when:`, `if:` and `do:` under it")
+    ordered = reader.ordered([rule for rule in rules if rule])
     if reader.problems:
         raise DocumentError(reader.problems)
-    return _ruleset([rule for rule in rules if rule], found, name or document.file)
+    return _ruleset(ordered, found, name or document.file, zone)
 
 
-def _ruleset(rules: list[Rule], params: dict[str, Param], name: str) -> RuleSet:
-    triggers = dict.fromkeys(rule.when for rule in rules)
-    read = {topic: None for rule in rules for topic in sorted(rule.condition.topics) if topic != rule.when}
-    commands = {action.actuator: action.kind for rule in rules for action in rule.do}
-    return RuleSet(tuple(rules), tuple(triggers), tuple(read), commands, params, name)
+def _ruleset(rules: list[Rule], params: dict[str, Param], name: str, zone: str) -> RuleSet:
+    triggers = dict.fromkeys(topic for rule in rules for topic in rule.triggers)
+    read = {
+        topic: None
+        for rule in rules
+        for topic in sorted(rule.condition.topics)
+        if topic not in rule.triggers or rule.silence
+    }
+    commands = {action.actuator: action.kind for rule in rules for action in (*rule.do, *rule.else_do)}
+    return RuleSet(tuple(rules), tuple(triggers), tuple(read), commands, params, name, zone=zone)
 
 
-@dataclass
-class _Reader:
+@dataclass(kw_only=True)
+class _Reader(Notes):
     """Reads one document and gathers what is wrong with it."""
 
-    document: Document
     topics: Topics
     actuators: Actuators
-    problems: list[Problem] = field(default_factory=list)
     others: dict[str, kinds.Kind] = field(default_factory=dict)  # the parameters' kinds
-
-    def wrong(self, path: tuple[Step, ...], what: str, *, key: bool = False) -> None:
-        self.problems.append(self.document.problem(path, what, key=key))
-
-    def value(self, name: str, key: str, read: Callable[[Any], Any], default: Any) -> Any:
-        """One value of a rule, as ``read`` takes it; ``default`` where it is absent or wrong."""
-        given = self.document.value[name]
-        if key not in given:
-            return default
-        try:
-            return read(given[key])
-        except ValueError as error:
-            self.wrong((name, key), f"`{key}`: {error}")
-            return default
 
     # -- parameters
 
@@ -154,6 +164,15 @@ class _Reader:
             self.wrong(path, f"the value given for `{name}` must be {error}", key=True)
             return param
 
+    def zone(self, found: Mapping[str, Param], usual: str) -> str:
+        """The time zone: that of the parameter of this name, if the file has one."""
+        name = found[ZONE].value if ZONE in found else usual
+        try:
+            calls.zone_of(name)
+        except ValueError as error:
+            self.wrong(("params", ZONE), str(error))
+        return str(name)
+
     # -- a rule
 
     def rule(self, name: str, constants: Mapping[str, Any]) -> Rule | None:
@@ -166,104 +185,201 @@ class _Reader:
         for key in given.keys() - set(KEYS):
             near = nearest(key, KEYS) or "; there are " + ", ".join(KEYS)
             self.wrong((name, key), f"a rule has no key `{key}`{near}", key=True)
-        when = self._when(name)
-        items = self._any(name, when)
-        clauses = self._clauses(name, constants, kinds.element(items) if items else None)
-        read = self._read(clauses, when)
+        when = rulewhen.read(self, name, self.topics)
+        self._check_fit(name, when)
+        items = self._items(name, when)
+        clauses = self._clauses(name, constants, kinds.element(items) if items else None, when)
+        read = self._read(clauses)
         seen, of = self.value(name, "seen", _seen, (1, 1))
-        do = self._do(name)
-        max_age = self.value(name, "max_age", seconds, math.inf)
-        if given.get("do") and "max_age" not in given:
-            what = "commands something and needs `max_age`, the age beyond which evidence must not act"
-            self.wrong((name,), f"`{name}` {what}, such as `max_age: 500ms`", key=True)
+        mode, most = ruledo.mode(self, name)
+        first, *others = when.triggers or ("",)
         return Rule(
             name=name,
-            when=when,
+            when=first,
+            also=tuple(others),
+            silence=when.silence,
             condition=Clauses(clauses, read, constants),
             any=str(given.get("any", "")),
+            all=str(given.get("all", "")),
             seen=seen,
             of=of,
             hold=self.value(name, "for", seconds, 0.0),
-            max_age=max_age,
+            max_age=self.value(name, "max_age", seconds, math.inf),
             cooldown=self.value(name, "cooldown", seconds, 0.0),
             again=self.value(name, "again", _again, math.inf),
-            stale=self._stale(name, {*read, when}),
-            do=do,
+            stale=self._stale(name, {*read, *(topic for topic in when.triggers if topic in self.topics)}),
+            do=self._do(name, "do"),
+            else_do=self._do(name, "else_do"),
+            mode=mode,
+            most=most,
+            priority=self.value(name, "priority", _priority, 0),
+            blocks=self._blocks(name),
         )
 
-    def _when(self, name: str) -> str:
-        when = self.document.value[name].get("when")
-        if when is None:
-            self.wrong(
-                (name,), f"`{name}` needs `when:`, the topic that triggers it: {self._known()}", key=True
-            )
-        elif not isinstance(when, str):
-            self.wrong((name, "when"), f"`when` must be one topic: {self._known()}")
-        elif when not in self.topics:
-            near = nearest(when, self.topics) or f"; there is {self._known()}"
-            self.wrong((name, "when"), f"there is no topic `{when}`{near}")
-        else:
-            return when
-        return ""
+    def _check_fit(self, name: str, when: When) -> None:
+        """Tells of keys that exclude each other."""
+        given = self.given(name)
+        for keys, others, why in _MISFITS:
+            for key in given.keys() & keys:
+                if other := next((one for one in others if one in given), None):
+                    self.wrong((name, key), f"`{key}` and `{other}` exclude each other: {why}", key=True)
+        if "within" in given and "sequence" not in given:
+            what = "`within` is for a `sequence`; how long a condition must hold is `for`"
+            self.wrong((name, "within"), what, key=True)
+        lists = [key for key in ("any", "all") if key in given]
+        if lists and len(when.triggers) > 1:
+            what = f"`{lists[0]}` is about the messages of one topic, and `when` names {len(when.triggers)}"
+            self.wrong((name, lists[0]), f"{what}; make a rule of each", key=True)
+        elif lists and when.triggers and when.triggers[0] not in self.topics:
+            what = f"`{lists[0]}` is about a list in a message, and `{when.triggers[0]}` brings none"
+            self.wrong((name, lists[0]), what, key=True)
 
-    def _known(self) -> str:
-        return ", ".join(sorted(self.topics)) or "none"
+    def _do(self, name: str, key: str) -> tuple[Action, ...]:
+        do = ruledo.read(self, name, key, self.actuators)
+        given = self.given(name)
+        needs = not do or any(one.kind.needs_fresh_evidence for one in do)
+        if given.get(key) and needs and "max_age" not in given:
+            what = "commands something and needs `max_age`, the age beyond which evidence must not act"
+            self.wrong((name,), f"`{name}` {what}, such as `max_age: 500ms`", key=True)
+        return do
 
-    def _any(self, name: str, when: str) -> kinds.Kind | None:
-        """The kind of the list that ``any`` names."""
-        given = self.document.value[name].get("any")
-        if "any" not in self.document.value[name]:
+    def _blocks(self, name: str) -> tuple[str, ...]:
+        given = self.given(name).get("blocks", [])
+        named = given if isinstance(given, list) else [given]
+        known = [rule for rule in self.document.value if rule not in ("params", name)]
+        for number, one in enumerate(named):
+            if one not in known:
+                near = nearest(str(one), known) or f"; there is {', '.join(known) or 'none'}"
+                place: tuple[Step, ...] = (
+                    (name, "blocks", number) if isinstance(given, list) else (name, "blocks")
+                )
+                what = "blocks itself" if one == name else f"there is no other rule `{one}`{near}"
+                self.wrong(place, f"`{name}` {what}" if one == name else what)
+        return tuple(str(one) for one in named if one in known)
+
+    def ordered(self, rules: list[Rule]) -> list[Rule]:
+        """The rules with their priorities: one that blocks others has a higher one than they."""
+        found: dict[str, Rule] = {rule.name: rule for rule in rules}
+        for _ in found:
+            for rule in list(found.values()):
+                blocked = [found[one].priority for one in rule.blocks if one in found]
+                if blocked and rule.priority <= max(blocked) and "priority" not in self.given(rule.name):
+                    found[rule.name] = replace(rule, priority=max(blocked) + 1)
+        for rule in found.values():
+            for one in rule.blocks:
+                if one in found and rule.priority <= found[one].priority:
+                    what = f"`{rule.name}` blocks `{one}` and must have a higher `priority` than that"
+                    hint = "; two rules cannot block each other" if rule.name in found[one].blocks else ""
+                    self.wrong((rule.name, "blocks"), f"{what}{hint}", key=True)
+        return list(found.values())
+
+    def _items(self, name: str, when: When) -> kinds.Kind | None:
+        """The kind of the list that ``any`` or ``all`` names."""
+        key = next((key for key in ("any", "all") if key in self.given(name)), "")
+        if not key:
             return None
+        given = self.given(name)[key]
         if not isinstance(given, str):
-            self.wrong((name, "any"), "`any` must be the name of a list field, as in `any: items`")
+            self.wrong((name, key), f"`{key}` must be the name of a list field, as in `{key}: items`")
             return kinds.LIST
-        if not when:
+        topic = when.triggers[0] if when.triggers else ""
+        if topic not in self.topics:
             return kinds.LIST
+        return self._list((name, key), given, topic)
+
+    def _list(self, place: tuple[str, str], given: str, when: str) -> kinds.Kind:
+        key = place[1]
         scope = {"message": kinds.of_topic(self.topics[when])}
         try:
             kind = kinds.resolve(("message", given), scope)
         except kinds.KindError:
             fields = [field.name for field in getattr(scope["message"], "fields", ())]
             near = nearest(given, fields) or "; it has " + ", ".join(fields)
-            self.wrong((name, "any"), f"messages of `{when}` have no field `{given}`{near}")
+            self.wrong(place, f"messages of `{when}` have no field `{given}`{near}")
             return kinds.LIST
         if kinds.element(kind) is None:
-            what = f"`any` needs a list, and `{when}.{given}` is {kinds.describe(kind)}"
-            self.wrong((name, "any"), f"{what}; leave `any` out and read it as `{when}.{given}`")
+            what = f"`{key}` needs a list, and `{when}.{given}` is {kinds.describe(kind)}"
+            self.wrong(place, f"{what}; leave `{key}` out and read it as `{when}.{given}`")
             return kinds.LIST
         return kind
 
     def _clauses(
-        self, name: str, constants: Mapping[str, Any], item: kinds.Kind | None
+        self, name: str, constants: Mapping[str, Any], item: kinds.Kind | None, when: When
     ) -> list[CompiledClause]:
-        given = self.document.value[name].get("if")
-        if given is None or given == []:
+        """The clauses of ``if``, after those that ``if_silent`` and ``sequence`` stand for."""
+        given = self.given(name).get("if", [])
+        sequence, has_sequence = self.given(name).get("sequence"), "sequence" in self.given(name)
+        if given in (None, []) and not has_sequence and "if_silent" not in self.given(name):
             self.wrong((name,), f"`{name}` needs `if:`, a list of clauses that must all be true", key=True)
             return []
-        texts: dict[tuple[Step, ...], Any] = {("if",): given}
-        if isinstance(given, list):
-            texts = {("if", number): text for number, text in enumerate(given)}
         topics = {topic: kinds.of_topic(types) for topic, types in self.topics.items()}
         scope = kinds.scope_of(topics, {**self.others, **({ITEM: item} if item else {})})
-        found = [self._clause((name, *path), text, scope, constants) for path, text in texts.items()]
-        return [clause for clause in found if clause]
+        first = [_silent(when)] if when.silence else []
+        first += self._sequence(name, sequence, scope, constants) if has_sequence else []
+        texts: dict[tuple[Step, ...], Any] = {(name, "if"): given}
+        if isinstance(given, list):
+            texts = {(name, "if", number): text for number, text in enumerate(given)}
+        found = {path: self._clause(path, text, scope, constants) for path, text in texts.items()}
+        right = {path: clause for path, clause in found.items() if clause}
+        self._contradicted(right, constants)
+        return [*first, *right.values()]
+
+    def _contradicted(
+        self, clauses: Mapping[tuple[Step, ...], CompiledClause], constants: Mapping[str, Any]
+    ) -> None:
+        """Tells of a clause that can never be true beside those before it."""
+        formulas = [clause.formula or clause.text for clause in clauses.values()]
+        if found := contradiction.find(formulas, constants):
+            number, what = found
+            called = [call for clause in clauses.values() for call in clause.calls]
+            self.wrong(list(clauses)[number], callcheck.written(what, called))
+
+    def _sequence(
+        self, name: str, given: Any, scope: kinds.Scope, constants: Mapping[str, Any]
+    ) -> list[CompiledClause]:
+        """The clause that a sequence stands for."""
+        if not isinstance(given, list) or not 2 <= len(given) <= MOST_STEPS:
+            what = (
+                f"`sequence` must be a list of 2 to {MOST_STEPS} clauses that become true one after the other"
+            )
+            self.wrong((name, "sequence"), what)
+            return []
+        if "within" not in self.given(name):
+            self.wrong(
+                (name,), f"`{name}` has a `sequence` and needs `within:`, such as `within: 2s`", key=True
+            )
+        within = self.value(name, "within", seconds, 1.0)
+        steps = [
+            self._clause((name, "sequence", number), text, scope, constants, recalls=False)
+            for number, text in enumerate(given)
+        ]
+        text = f"{', then '.join(map(str, given))}, within {within:g} s"
+        bits = " + ".join(f"(({one}) ? {1 << number} : 0)" for number, one in enumerate(given))
+        call = Call(text, "called_sequence", "sequence", bits, (within, len(given)))
+        return [CompiledClause(text, (call,), call.name)] if all(steps) else []
 
     def _clause(
-        self, path: tuple[Step, ...], text: Any, scope: kinds.Scope, constants: Mapping[str, Any]
+        self,
+        path: tuple[Step, ...],
+        text: Any,
+        scope: kinds.Scope,
+        constants: Mapping[str, Any],
+        *,
+        recalls: bool = True,
     ) -> CompiledClause | None:
         if not isinstance(text, str):
             hint = "; put quotes around it" if isinstance(text, (dict, list)) else ""
             self.wrong(path, f"a clause must be text, one CEL expression{hint}")
             return None
-        clause, problems = compile_clause(text, scope, constants)
+        clause, problems = compile_clause(text, scope, constants, recalls=recalls)
         for problem in problems:
             self.wrong(path, problem)
         return clause
 
-    def _read(self, clauses: list[CompiledClause], when: str) -> frozenset[str]:
+    def _read(self, clauses: list[CompiledClause]) -> frozenset[str]:
         """The topics that the clauses read."""
-        starts = {path[:depth] for clause in clauses for path in clause.paths for depth in (1, 2)}
-        whole = {path for clause in clauses for path in clause.paths if len(path) == 1}
+        starts = {path[:depth] for clause in clauses for path in clause.heard for depth in (1, 2)}
+        whole = {path for clause in clauses for path in clause.heard if len(path) == 1}
         return frozenset(
             topic
             for topic in self.topics
@@ -287,32 +403,18 @@ class _Reader:
                 self.wrong((name, "stale", topic), str(error))
         return found
 
-    # -- what it does
 
-    def _do(self, name: str) -> tuple[Action, ...]:
-        given = self.document.value[name].get("do", {})
-        if not isinstance(given, dict):
-            self.wrong(
-                (name, "do"), "`do` must name an actuator and its command: `do: {lock: {open_for: 5s}}`"
-            )
-            return ()
-        return tuple(action for actuator in given for action in self._action(name, actuator, given[actuator]))
+def _silent(when: When) -> CompiledClause:
+    """The clause that ``if_silent`` stands for."""
+    text = f"{when.triggers[0]} is silent for {when.silence:g} s"
+    call = Call(text, "called_silent", "silent")
+    return CompiledClause(text, (call,), call.name)
 
-    def _action(self, name: str, actuator: str, given: Any) -> Iterator[Action]:
-        path = (name, "do", actuator)
-        kind = self.actuators.get(actuator)
-        if kind is None:
-            known = ", ".join(sorted(self.actuators)) or "none"
-            near = nearest(actuator, self.actuators) or f"; there is {known}"
-            self.wrong(path, f"there is no actuator `{actuator}`{near}", key=True)
-        elif not isinstance(given, dict):
-            what = f"a command to `{actuator}` is its fields: {', '.join(command.fields_of(kind))}"
-            self.wrong(path, f"{what}, as in `{actuator}: {{field: value}}`")
-        else:
-            fields, wrong = command.read(kind, given, rule=name)
-            for key, what in wrong.items():
-                self.wrong((*path, key) if key else path, what, key=True)
-            yield Action(actuator, kind, fields)
+
+def _priority(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"`{value}` must be a whole number; rules of a higher one go first")
+    return value
 
 
 def _seen(value: Any) -> tuple[int, int]:

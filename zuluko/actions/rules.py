@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from zuluko.actions.engine import Engine
+from zuluko.actions.engine import Engine, Step
 from zuluko.actions.evaluation import Event
 from zuluko.actions.rulefile import RuleSet
 from zuluko.bus.message import Command, Message
@@ -21,12 +21,14 @@ def rules(
     ``events`` merges the topics that trigger (``ruleset.triggers``), ``levels`` holds by topic the latest of
     those that clauses read besides. A command's ``to`` is the actuator's node.
     """
-    engine = Engine(ruleset.rules, name=ruleset.name)
+    engine = Engine(ruleset.rules, name=ruleset.name, zone=ruleset.zone)
     names = ruleset.names
     levels = {names.get(topic, topic): level for topic, level in levels.items()}
     topics = {name: topic for topic, name in names.items()}
-    only = ruleset.triggers[0]  # what a stream over a list, which names no topic, must be
-    deadline: int | None = None
+    only = next(iter(ruleset.triggers), "")  # what a stream over a list, which names no topic, must be
+    first = engine.step(events.now, None, levels) if events.now else Step([], None)  # a list has no now yet
+    yield from (_in_graph(one, topics) for one in first.said)
+    deadline = first.deadline
     while not events.ended:
         message = events.next(timeout=None if deadline is None else max(0.0, (deadline - events.now) / 1e9))
         topic = events.topic or only

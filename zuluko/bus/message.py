@@ -5,7 +5,7 @@ import types
 import typing
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -33,7 +33,12 @@ class Command(Message, kw_only=True):
     until a deadline, and executed once.
 
     ``id`` tells a retry from a new command; ``to`` is the node it is meant for (empty: every receiver).
+
+    ``needs_fresh_evidence``, of the type: a rule that gives it must say how old its evidence may be, as for
+    all that opens or moves; what only tells somebody may say False.
     """
+
+    needs_fresh_evidence: ClassVar[bool] = True
 
     id: str
     to: str = ""

@@ -1,5 +1,6 @@
 """A rules file as a node of the graph: its inputs and outputs follow from what its rules read and command."""
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -15,6 +16,7 @@ from zuluko.launch.signature import Input, Signature
 from zuluko.messages import Decision
 
 if TYPE_CHECKING:  # a graph without rules is spared what reads them
+    from zuluko.actions.rule import Action
     from zuluko.actions.rulefile import RuleSet
 
 
@@ -39,6 +41,7 @@ def read(given: Given, file: Path, graph: Graph, others: Mapping[str, Given]) ->
         actuators={name: kind for name, (_, kind) in actuators.items()},
         params=_typed(file, own),
         name=given.name,
+        zone=_zone(),
     )
     kinds = tuple(dict.fromkeys(ruleset.commands.values()))
     events = Input("events", "stream", (Message,))
@@ -56,11 +59,14 @@ def read(given: Given, file: Path, graph: Graph, others: Mapping[str, Given]) ->
 def _renamed(ruleset: "RuleSet", topics: Mapping[str, Topic], actuators: Mapping[str, str]) -> "RuleSet":
     """The rules with the graph's names for what they command; what they hear is renamed as it comes."""
     heard = {topics[name].name: name for name in (*ruleset.triggers, *ruleset.levels)}
+
+    def renamed(do: "tuple[Action, ...]") -> "tuple[Action, ...]":
+        return tuple(replace(one, actuator=actuators[one.actuator]) for one in do)
+
     return replace(
         ruleset,
         rules=tuple(
-            replace(rule, do=tuple(replace(one, actuator=actuators[one.actuator]) for one in rule.do))
-            for rule in ruleset.rules
+            replace(rule, do=renamed(rule.do), else_do=renamed(rule.else_do)) for rule in ruleset.rules
         ),
         commands={actuators[name]: kind for name, kind in ruleset.commands.items()},
         names={full: name for full, name in heard.items() if full != name},
@@ -78,6 +84,12 @@ def _typed(file: Path, params: Mapping[str, Any]) -> dict[str, Any]:
             with suppress(options.OptionError):  # the rules say what they expect, and where
                 typed[name] = options.convert(value, kinds[name], folder=file.parent)
     return typed
+
+
+def _zone() -> str:
+    """The board's time zone, by its name."""
+    named = os.environ.get("TZ", "").lstrip(":")
+    return named or os.path.realpath("/etc/localtime").partition("/zoneinfo/")[2] or "UTC"
 
 
 def _wire(wanted: Input, names: tuple[str, ...], topics: Mapping[str, Topic]) -> Wire:

@@ -1,0 +1,89 @@
+"""What a rule commands: the keys ``do``, ``else_do``, ``mode`` and ``max`` of a rule file."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, get_args
+
+from zuluko.actions import command
+from zuluko.actions.rule import Action, Mode
+from zuluko.actions.rulenotes import Notes
+from zuluko.bus.message import Command
+from zuluko.document import Step, nearest, seconds
+
+Actuators = Mapping[str, type[Command]]
+
+DELAY = "delay"
+MODES: tuple[Mode, ...] = get_args(Mode)
+MOST = 100  # firings whose commands may still be to come
+USUAL = 10
+
+
+def read(notes: Notes, name: str, key: str, actuators: Actuators) -> tuple[Action, ...]:
+    """The commands under a key, in their order; of a list, ``delay`` counts from the command before."""
+    given = notes.given(name).get(key, {})
+    if isinstance(given, dict):
+        return tuple(_together(notes, (name, key), given, actuators))
+    if not isinstance(given, list):
+        what = f"`{key}` must name an actuator and its command: `{key}: {{lock: {{open_for: 5s}}}}`"
+        notes.wrong((name, key), what)
+        return ()
+    found: list[Action] = []
+    after = 0.0
+    for number, step in enumerate(given):
+        path = (name, key, number)
+        if not isinstance(step, dict) or not step.keys() - {DELAY}:
+            notes.wrong(path, f"a step of `{key}` must name an actuator: `- {{lock: {{open_for: 5s}}}}`")
+            continue
+        try:
+            after += seconds(step.get(DELAY, "0s"))
+        except ValueError as error:
+            notes.wrong((*path, DELAY), f"`{DELAY}`: {error}")
+        named = {actuator: fields for actuator, fields in step.items() if actuator != DELAY}
+        found += [replace(one, delay=after) for one in _together(notes, path, named, actuators)]
+    return tuple(found)
+
+
+def mode(notes: Notes, name: str) -> tuple[Mode, int]:
+    """What a firing does while commands of the last one are still to come, and how many there may be."""
+    chosen: Mode = notes.value(name, "mode", _mode, "single")
+    several = chosen in ("queued", "parallel")
+    if "max" in notes.given(name) and not several:
+        what = f"`max` is for `mode: queued` and `mode: parallel`, not for `{chosen}`"
+        notes.wrong((name, "max"), what, key=True)
+    return chosen, notes.value(name, "max", _most, USUAL) if several else 1
+
+
+def _mode(value: Any) -> Mode:
+    if value not in MODES:
+        raise ValueError(f"`{value}` is none{nearest(str(value), MODES)}; there are {', '.join(MODES)}")
+    return value  # type: ignore[no-any-return]
+
+
+def _most(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 2 <= value <= MOST:
+        raise ValueError(f"`{value}` must be a whole number from 2 to {MOST}")
+    return value
+
+
+def _together(
+    notes: Notes, path: tuple[Step, ...], given: Mapping[str, Any], actuators: Actuators
+) -> Iterator[Action]:
+    for actuator, fields in given.items():
+        yield from _action(notes, (*path, actuator), fields, actuators)
+
+
+def _action(notes: Notes, path: tuple[Step, ...], given: Any, actuators: Actuators) -> Iterator[Action]:
+    actuator = str(path[-1])
+    kind = actuators.get(actuator)
+    if kind is None:
+        known = ", ".join(sorted(actuators)) or "none"
+        near = nearest(actuator, actuators) or f"; there is {known}"
+        notes.wrong(path, f"there is no actuator `{actuator}`{near}", key=True)
+    elif not isinstance(given, dict):
+        what = f"a command to `{actuator}` is its fields: {', '.join(command.fields_of(kind))}"
+        notes.wrong(path, f"{what}, as in `{actuator}: {{field: value}}`")
+    else:
+        fields, wrong = command.read(kind, given, rule=str(path[0]))
+        for key, what in wrong.items():
+            notes.wrong((*path, key) if key else path, what, key=True)
+        yield Action(actuator, kind, fields)
