@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from zuluko.actions.decorator import rule
     from zuluko.bus.frames import empty
     from zuluko.bus.message import Array, Command, Message
     from zuluko.bus.streams import Latest, Stream, Tick
@@ -15,7 +16,19 @@ if TYPE_CHECKING:
     from zuluko.log import read, record
 
 __version__ = "0.1.0"
-__all__ = ["Array", "Command", "Latest", "Message", "Stream", "Synced", "Tick", "empty", "read", "record"]
+__all__ = [
+    "Array",
+    "Command",
+    "Latest",
+    "Message",
+    "Stream",
+    "Synced",
+    "Tick",
+    "empty",
+    "read",
+    "record",
+    "rule",
+]
 
 _HOMES = {
     "Array": "zuluko.bus.message",
@@ -28,6 +41,7 @@ _HOMES = {
     "empty": "zuluko.bus.frames",
     "read": "zuluko.log",
     "record": "zuluko.log",
+    "rule": "zuluko.actions.decorator",
 }
 
 

@@ -1,6 +1,6 @@
 """The rules node: hands messages and time to the engine, and publishes what it says."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -23,19 +23,29 @@ def rules(
     """
     engine = Engine(ruleset.rules, name=ruleset.name, zone=ruleset.zone)
     names = ruleset.names
-    levels = {names.get(topic, topic): level for topic, level in levels.items()}
-    topics = {name: topic for topic, name in names.items()}
     only = next(iter(ruleset.triggers), "")  # what a stream over a list, which names no topic, must be
-    first = engine.step(events.now, None, levels) if events.now else Step([], None)  # a list has no now yet
-    yield from (_in_graph(one, topics) for one in first.said)
-    deadline = first.deadline
-    while not events.ended:
-        message = events.next(timeout=None if deadline is None else max(0.0, (deadline - events.now) / 1e9))
-        topic = events.topic or only
-        event = Event(names.get(topic, topic), events.seq, message) if message is not None else None
-        step = engine.step(events.now, event, levels)
-        deadline = step.deadline
+    levels = {names.get(topic, topic): level for topic, level in levels.items()}
+    return run(engine, events, levels, lambda topic: names.get(topic, topic) or only)
+
+
+def run(
+    engine: Engine, events: Stream[Message], levels: Mapping[str, Latest[Any]], called: Callable[[str], str]
+) -> Iterator[Decision | Command]:
+    """What an engine says to the messages of a stream, and to time; ``called`` gives what its rules call a
+    topic."""
+    topics: dict[str, str] = {}
+    step = engine.step(events.now, None, levels) if events.now else Step([], None)  # a list has no now yet
+    while True:
         yield from (_in_graph(one, topics) for one in step.said) if topics else step.said
+        if events.ended:
+            return
+        wait = None if step.deadline is None else max(0.0, (step.deadline - events.now) / 1e9)
+        message = events.next(timeout=wait)
+        name = called(events.topic)
+        if events.topic not in ("", name):
+            topics[name] = events.topic
+        event = Event(name, events.seq, message) if message is not None else None
+        step = engine.step(events.now, event, levels)
 
 
 def _in_graph(said: Decision | Command, topics: Mapping[str, str]) -> Decision | Command:
