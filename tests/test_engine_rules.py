@@ -414,6 +414,12 @@ def test_a_long_silence_forgets_what_was_before():
     ]
 
 
+def test_evidence_that_is_too_old_is_not_remembered():
+    tape = Tape(engine("a: {when: faces, if: ['max(faces.size[0], \"5s\") > 15.0'], max_age: 100ms}"))
+    tape.tell("faces", Faces(stamp=START * MS, size=(20, 0)), at=200)
+    assert outcomes(tape.tell("faces", Faces(stamp=(START + 300) * MS, size=(10, 0)), at=300)) == ["false"]
+
+
 def test_points():
     tape = Tape(
         engine(

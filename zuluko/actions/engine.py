@@ -275,8 +275,9 @@ class _Run:
             else:
                 value, age = (level.value, level.age) if level else (None, 0.0)
             self._sort(moment, ages, topic, value, age)
-        situation = Situation(now, self.zone, ages, anew=not again, silent=self.silent)
-        moment.inputs.update(self.rule.condition.recall(self.memory, moment.inputs, situation))
+        if moment.fresh:
+            situation = Situation(now, self.zone, ages, anew=not again, silent=self.silent)
+            moment.inputs.update(self.rule.condition.recall(self.memory, moment.inputs, situation))
         return moment
 
     def _sort(
