@@ -243,8 +243,11 @@ def _sound(value: Any, path: Path, holes: list[Path]) -> Any:
     """The value without the fields that are NaN, which CEL takes for unequal to everything: what is not there
     is unknown. In a list each item has its place; where one is NaN, the list's path goes into ``holes``."""
     if isinstance(value, dict):
-        kept = [(key, one) for key, one in value.items() if not _is_nan(one)]
-        return {key: _sound(one, (*path, str(key)), holes) for key, one in kept}
+        return {
+            key: one if type(one) in _PLAIN else _sound(one, (*path, str(key)), holes)
+            for key, one in value.items()
+            if not _is_nan(one)
+        }
     if isinstance(value, (list, tuple)):
         return [_sound(one, (*path, "[]"), holes) for one in value]
     if _is_nan(value):

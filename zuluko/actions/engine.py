@@ -141,6 +141,7 @@ class _Run:
     def __post_init__(self) -> None:
         self.has_clock = bool(self.rule.periods or self.rule.at_start or self.rule.silence)
         self.several = len(self.rule.also) > 0
+        self.limit = self._limit()
 
     # -- what makes it look
 
@@ -237,7 +238,7 @@ class _Run:
         """Forgets what the silence before this message has made worthless."""
         if self.last is None:
             return
-        if (now - self.at) / 1e9 > self._limit():
+        if (now - self.at) / 1e9 > self.limit:
             self.tracks.clear()
             self.stamps.clear()
             self.memory.clear()
@@ -324,10 +325,10 @@ class _Run:
 
     def _due(self, moment: Moment) -> int | None:
         """When what was evaluated is to be looked at again."""
-        free = self.plans.free(self.rule, moment.now)
-        if not moment.fresh or free is None or self.bar():
+        if not self.tracks or not moment.fresh or self.bar():
             return None
-        dues = [track.due(self.rule, max(self.cooled, free)) for track in self.tracks.values()]
+        free = max(self.cooled, self.plans.free(self.rule, moment.now) if self.plans else 0)
+        dues = [track.due(self.rule, free) for track in self.tracks.values()]
         return min((due for due in dues if due is not None), default=None)
 
     # -- what it does

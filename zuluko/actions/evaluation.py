@@ -85,6 +85,7 @@ class Moment:
     """One evaluation: when, of what, with which topics known, and why the missing ones are missing.
 
     ``cooled``  when the cooldown ends; ``bar``: why it may not fire, whatever is true
+    ``age``     the evidence's, in seconds; ``fresh``: whether that is young enough
     """
 
     rule: Rule
@@ -95,13 +96,9 @@ class Moment:
     cooled: int = 0
     bar: str = ""
 
-    @property
-    def age(self) -> float:
-        return (self.now - self.event.message.stamp) / 1e9
-
-    @property
-    def fresh(self) -> bool:
-        return self.age <= self.rule.max_age
+    def __post_init__(self) -> None:
+        self.age = (self.now - self.event.message.stamp) / 1e9
+        self.fresh = self.age <= self.rule.max_age
 
     def refused(self, why: str, outcome: Outcome = "unknown") -> Decision:
         """The Decision about a message that time forbids to look at, or that changes nothing."""

@@ -55,7 +55,7 @@ class Plans:
     def next_due(self) -> int | None:
         return min((plan.commands[0][0] for plan in self.plans), default=None)
 
-    def free(self, rule: Rule, now: int) -> int | None:
+    def free(self, rule: Rule, now: int) -> int:
         """When another firing may be, with what is still to come of the others: ``now`` or later."""
         running = sorted(plan.end for plan in self.plans if not plan.ends and plan.end > now)
         if rule.mode == "restart" or len(running) < rule.most:
@@ -64,7 +64,6 @@ class Plans:
 
     def bar(self, rule: Rule, now: int) -> str:
         """Why there must be no firing now, or nothing."""
-        free = self.free(rule, now)
-        if not self.plans or free is None or free <= now:
+        if not self.plans or (free := self.free(rule, now)) <= now:
             return ""
         return f"its commands of the last firing are still to come, for {(free - now) / 1e9:.3g} s"
