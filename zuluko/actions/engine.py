@@ -74,11 +74,19 @@ class Engine:
     ``zone`` is the time zone of the place, for the time of day."""
 
     def __init__(self, rules: Iterable[Rule], *, name: str = "", zone: str = "UTC") -> None:
-        ordered = sorted(rules, key=lambda rule: -rule.priority)
-        self._runs = [_Run(rule, f"{name}.{rule.name}" if name else rule.name, zone) for rule in ordered]
+        self._name, self._now, self._runs = name, 0, list[_Run]()
+        self.take(rules, zone=zone)
+
+    def take(self, rules: Iterable[Rule], *, zone: str = "UTC") -> None:
+        """Takes other rules; one that is the same as before keeps its state, and the others begin anew."""
+        old = {run.rule.name: run for run in self._runs if run.zone == zone}
+        self._runs = []
+        for rule in sorted(rules, key=lambda rule: -rule.priority):
+            source = f"{self._name}.{rule.name}" if self._name else rule.name
+            run = old.get(rule.name)
+            self._runs.append(run if run and run.rule == rule else _Run(rule, source, zone))
         for run in self._runs:
             run.blockers = [other for other in self._runs if run.rule.name in other.rule.blocks]
-        self._now = 0
 
     def step(self, now: int, event: Event | None = None, levels: Levels | None = None) -> Step:
         """Evaluates what the event triggers, and what is due at ``now`` (graph time, ns)."""

@@ -31,18 +31,25 @@ def read(given: Given, file: Path, graph: Graph, others: Mapping[str, Given]) ->
     """
     from zuluko.actions import rulefile
     from zuluko.actions.rules import rules
+    from zuluko.actions.rulesource import RuleSource
 
     topics = given.part.visible(graph.topics)
     actuators = _actuators(given, graph, others)
     own = {key: value for key, value in given.value.items() if key not in keys.ENTRY}
-    ruleset = rulefile.load(
-        file,
-        topics={name: topic.kind for name, topic in topics.items()},
-        actuators={name: kind for name, (_, kind) in actuators.items()},
-        params=_typed(file, own),
-        name=given.name,
-        zone=_zone(),
-    )
+
+    def load() -> "RuleSet":
+        """The rules as the file is now, with the graph's names for what they command."""
+        ruleset = rulefile.load(
+            file,
+            topics={name: topic.kind for name, topic in topics.items()},
+            actuators={name: kind for name, (_, kind) in actuators.items()},
+            params=_typed(file, own),
+            name=given.name,
+            zone=_zone(),
+        )
+        return _renamed(ruleset, topics, {name: full for name, (full, _) in actuators.items()})
+
+    ruleset = load()
     kinds = tuple(dict.fromkeys(ruleset.commands.values()))
     events = Input("events", "stream", (Message,))
     levels = Input("levels", "latests", (Message,))
@@ -52,7 +59,7 @@ def read(given: Given, file: Path, graph: Graph, others: Mapping[str, Given]) ->
         rules,
         Signature((events, levels), outputs=(Decision, *kinds)),
         wires=(_wire(events, ruleset.triggers, topics), _wire(levels, ruleset.levels, topics)),
-        options={"ruleset": _renamed(ruleset, topics, {name: full for name, (full, _) in actuators.items()})},
+        options={"ruleset": ruleset, "source": RuleSource(file, load, ruleset)},
     )
 
 
