@@ -1,14 +1,17 @@
 """Rule files: what a right one gives, and what is said of each wrong one."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from zuluko.actions import params as rule_params
-from zuluko.actions.rulefile import RuleSet, check, load
+from zuluko.actions.rulefile import KEYS, RuleSet, check, load
 from zuluko.bus.message import Command, Message
-from zuluko.document import DocumentError, parse
+from zuluko.document import Document, DocumentError, parse
 from zuluko.messages import Decision, Face, Faces, Frame, LockCommand, LockState
 
 DOOR = Path(__file__).parents[1] / "zuluko" / "launch" / "door.rules.yaml"
@@ -372,3 +375,35 @@ def test_load_names_the_file_as_it_was_given(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DocumentError, match=r"^x\.rules\.yaml:1:23: `lok`"):
         load(Path("x.rules.yaml"), topics=TOPICS, actuators=ACTUATORS)
+
+
+anything = st.recursive(
+    st.sampled_from(
+        [None, True, 0, -3, 1.5, "", "faces", "lock", "items", "1s", "10:30", "every 5s", "start"]
+    )
+    | st.sampled_from(
+        ["2 of 3", "a", "zone", "single", "mean(faces.size[0], '2s') > 3.0", "item.score > 0.5"]
+    )
+    | st.text(max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["lock", "wheels", "delay", "a", "faces", "open_for"]), inner, max_size=3
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    rules=st.dictionaries(
+        st.sampled_from(["a", "b", "params"]),
+        st.dictionaries(st.sampled_from([*KEYS, "zone"]), anything),
+        min_size=1,
+    )
+)
+def test_whatever_stands_in_a_rule_file_is_read_or_told(rules):
+    document = Document("a.yaml", {name: {"when": "faces", **rule} for name, rule in rules.items()})
+    with suppress(DocumentError):
+        assert check(document, topics=TOPICS, actuators=ACTUATORS).rules

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from zuluko.actions.celtext import Path, Token, read, tokens
 
+NOW = "now"  # what a clause calls graph time
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MOST = 1000  # values that a window remembers
 
@@ -183,7 +184,7 @@ def zone_of(name: str) -> tzinfo:
     """The time zone of that name; raises ValueError."""
     try:
         return UTC if name == "UTC" else ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
+    except (KeyError, ValueError, TypeError, OSError):
         raise ValueError(f"there is no time zone `{name}`; it is written Europe/Berlin, or UTC") from None
 
 

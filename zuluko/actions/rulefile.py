@@ -142,7 +142,7 @@ class _Reader(Notes):
 
     def _param(self, name: str, spec: Any, overrides: Mapping[str, Any]) -> Param:
         path = ("params", name)
-        taken = {ITEM, *TYPES, *(topic.partition(".")[0] for topic in self.topics)}
+        taken = {ITEM, calls.NOW, *TYPES, *(topic.partition(".")[0] for topic in self.topics)}
         if name in taken:
             self.wrong(path, f"`{name}` already means something in a clause; take another name", key=True)
         elif not _WORD.fullmatch(name):
@@ -166,12 +166,12 @@ class _Reader(Notes):
 
     def zone(self, found: Mapping[str, Param], usual: str) -> str:
         """The time zone: that of the parameter of this name, if the file has one."""
-        name = found[ZONE].value if ZONE in found else usual
+        name = str(found[ZONE].value if ZONE in found else usual)
         try:
             calls.zone_of(name)
         except ValueError as error:
             self.wrong(("params", ZONE), str(error))
-        return str(name)
+        return name
 
     # -- a rule
 

@@ -50,6 +50,8 @@ def read(notes: Notes, name: str, topics: Iterable[str]) -> When:
 
 def _wrong(trigger: str, known: list[str]) -> str:
     """What is wrong with one trigger, or nothing."""
+    if trigger == START and START in known:
+        return "`start` is a topic here and the node's start as well; give the topic another name"
     if trigger in known or trigger == START:
         return ""
     if trigger.startswith(EVERY):
