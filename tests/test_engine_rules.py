@@ -280,6 +280,15 @@ def test_a_block_holds_in_the_step_in_which_it_begins_and_through_unknown_and_si
     assert tape.engine._runs[0].fired is None
 
 
+def test_a_block_is_not_lifted_by_what_is_not_known():
+    tape = Tape(engine(STOP.replace("blocks: go", "blocks: go, max_age: 500ms")))
+    tape.tell("faces", faces("x", at=0), at=0)
+    assert outcomes(tape.tell("faces", faces(at=100), at=4000)) == ["unknown"]
+    assert outcomes(tape.lit(True, at=4100)) == ["blocked"]
+    assert outcomes(tape.tell("faces", faces(at=4200), at=4200)) == ["false"]
+    assert outcomes(tape.lit(True, at=4300)) == ["fired", "horn"]
+
+
 # -- delays and modes
 
 SLOW = "a: {when: light, if: [light.on], max_age: 1s, mode: MODE, do: [{horn: {}}, {lock: {}, delay: 1s}, {horn: {}, delay: 500ms}]}"
