@@ -197,6 +197,11 @@ def test_a_sequence_is_true_at_its_last_step_if_all_came_in_order_and_in_time(on
     assert [at for at, what in tape.lit(*ons, at=0) if what == "fired"] == fired
 
 
+def test_a_remark_in_a_step_is_no_part_of_it():
+    tape = Tape(engine(SHAKE.replace("[light.on,", "['light.on // bright',")))
+    assert outcomes(tape.lit(True, False, True, at=0)) == ["false", "false", "fired"]
+
+
 def test_messages_of_one_stamp_are_one_step():
     tape = Tape(engine("a: {when: light, sequence: [light.on, '!light.on'], within: 300ms}"))
     for at, on in enumerate([True, False]):

@@ -54,7 +54,7 @@ def _measured(call: calls.Call, scope: kinds.Scope, constants: Mapping[str, Any]
     """What is wrong with the number that a call is about."""
     yield from (problems := list(_paths(call.subject, scope)))
     if call.measures and not problems:
-        compared = f"({call.subject}) < 0.0"  # which is true or false just where the subject is a number
+        compared = f"({call.subject}\n) < 0.0"  # which is true or false just where the subject is a number
         vague = any(kinds.is_vague(kinds.resolve(path, scope)) for path in read(call.subject).paths)
         if _try(cel().compile(compared), compared, scope, constants, vague=vague):
             yield f"`{call.text}` is about a number, and `{call.subject}` is none"

@@ -3,22 +3,21 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zuluko.actions import callcheck, calls, contradiction, kinds, params, ruledo, rulewhen
-from zuluko.actions.calls import Call
+from zuluko.actions import calls, kinds, params, ruleblocks, ruledo, rulewhen
 from zuluko.actions.celtext import TYPES
-from zuluko.actions.clausecheck import compile_clause
-from zuluko.actions.clauses import ITEM, Clauses, CompiledClause
+from zuluko.actions.clauses import ITEM, Clauses
 from zuluko.actions.params import Param
 from zuluko.actions.rule import Action, Rule
+from zuluko.actions.ruleclauses import ClauseReader, heard
 from zuluko.actions.ruledo import Actuators
 from zuluko.actions.rulenotes import Notes
 from zuluko.actions.rulewhen import When
 from zuluko.bus.message import Command, Message
-from zuluko.document import Document, DocumentError, Step, nearest, seconds
+from zuluko.document import Document, DocumentError, nearest, seconds
 from zuluko.document import load as load_document
 
 Topics = Mapping[str, type[Message] | tuple[type[Message], ...]]
@@ -29,7 +28,6 @@ KEYS = (
 )
 ZONE = "zone"  # the parameter that says in which time zone the place is
 MOST_SEEN = 1000  # evaluations
-MOST_STEPS = 8  # of a sequence
 SOONEST = 0.01  # seconds after which a rule may fire again though nothing changed
 _MISFITS = (
     ({"all"}, ("any",), "either some item must pass, or each"),
@@ -101,7 +99,7 @@ def check(
     rules = [reader.rule(rule, constants) for rule in document.value if rule != "params"]
     if not rules:
         reader.wrong((), "there is no rule here; a rule is a name with `when:`, `if:` and `do:` under it")
-    ordered = reader.ordered([rule for rule in rules if rule])
+    ordered = ruleblocks.ordered(reader, [rule for rule in rules if rule])
     if reader.problems:
         raise DocumentError(reader.problems)
     return _ruleset(ordered, found, name or document.file, zone)
@@ -188,8 +186,9 @@ class _Reader(Notes):
         when = rulewhen.read(self, name, self.topics)
         self._check_fit(name, when)
         items = self._items(name, when)
-        clauses = self._clauses(name, constants, kinds.element(items) if items else None, when)
-        read = self._read(clauses)
+        scope = self._scope(kinds.element(items) if items else None)
+        clauses = ClauseReader(self, name, scope, constants).read(when)
+        read = heard(clauses, self.topics)
         seen, of = self.value(name, "seen", _seen, (1, 1))
         mode, most = ruledo.mode(self, name)
         first, *others = when.triggers or ("",)
@@ -212,9 +211,14 @@ class _Reader(Notes):
             else_do=self._do(name, "else_do"),
             mode=mode,
             most=most,
-            priority=self.value(name, "priority", _priority, 0),
-            blocks=self._blocks(name),
+            priority=self.value(name, "priority", ruleblocks.priority, 0),
+            blocks=ruleblocks.read(self, name),
         )
+
+    def _scope(self, item: kinds.Kind | None) -> kinds.Scope:
+        """The kind of each variable of a clause."""
+        topics = {topic: kinds.of_topic(types) for topic, types in self.topics.items()}
+        return kinds.scope_of(topics, {**self.others, **({ITEM: item} if item else {})})
 
     def _check_fit(self, name: str, when: When) -> None:
         """Tells of keys that exclude each other."""
@@ -242,36 +246,6 @@ class _Reader(Notes):
             what = "commands something and needs `max_age`, the age beyond which evidence must not act"
             self.wrong((name,), f"`{name}` {what}, such as `max_age: 500ms`", key=True)
         return do
-
-    def _blocks(self, name: str) -> tuple[str, ...]:
-        given = self.given(name).get("blocks", [])
-        named = given if isinstance(given, list) else [given]
-        known = [rule for rule in self.document.value if rule not in ("params", name)]
-        for number, one in enumerate(named):
-            if one not in known:
-                near = nearest(str(one), known) or f"; there is {', '.join(known) or 'none'}"
-                place: tuple[Step, ...] = (
-                    (name, "blocks", number) if isinstance(given, list) else (name, "blocks")
-                )
-                what = "blocks itself" if one == name else f"there is no other rule `{one}`{near}"
-                self.wrong(place, f"`{name}` {what}" if one == name else what)
-        return tuple(str(one) for one in named if one in known)
-
-    def ordered(self, rules: list[Rule]) -> list[Rule]:
-        """The rules with their priorities: one that blocks others has a higher one than they."""
-        found: dict[str, Rule] = {rule.name: rule for rule in rules}
-        for _ in found:
-            for rule in list(found.values()):
-                blocked = [found[one].priority for one in rule.blocks if one in found]
-                if blocked and rule.priority <= max(blocked) and "priority" not in self.given(rule.name):
-                    found[rule.name] = replace(rule, priority=max(blocked) + 1)
-        for rule in found.values():
-            for one in rule.blocks:
-                if one in found and rule.priority <= found[one].priority:
-                    what = f"`{rule.name}` blocks `{one}` and must have a higher `priority` than that"
-                    hint = "; two rules cannot block each other" if rule.name in found[one].blocks else ""
-                    self.wrong((rule.name, "blocks"), f"{what}{hint}", key=True)
-        return list(found.values())
 
     def _items(self, name: str, when: When) -> kinds.Kind | None:
         """The kind of the list that ``any`` or ``all`` names."""
@@ -303,89 +277,6 @@ class _Reader(Notes):
             return kinds.LIST
         return kind
 
-    def _clauses(
-        self, name: str, constants: Mapping[str, Any], item: kinds.Kind | None, when: When
-    ) -> list[CompiledClause]:
-        """The clauses of ``if``, after those that ``if_silent`` and ``sequence`` stand for."""
-        given = self.given(name).get("if", [])
-        sequence, has_sequence = self.given(name).get("sequence"), "sequence" in self.given(name)
-        if given in (None, []) and not has_sequence and "if_silent" not in self.given(name):
-            self.wrong((name,), f"`{name}` needs `if:`, a list of clauses that must all be true", key=True)
-            return []
-        topics = {topic: kinds.of_topic(types) for topic, types in self.topics.items()}
-        scope = kinds.scope_of(topics, {**self.others, **({ITEM: item} if item else {})})
-        first = [_silent(when)] if when.silence else []
-        first += self._sequence(name, sequence, scope, constants) if has_sequence else []
-        texts: dict[tuple[Step, ...], Any] = {(name, "if"): given}
-        if isinstance(given, list):
-            texts = {(name, "if", number): text for number, text in enumerate(given)}
-        found = {path: self._clause(path, text, scope, constants) for path, text in texts.items()}
-        right = {path: clause for path, clause in found.items() if clause}
-        self._contradicted(right, constants)
-        return [*first, *right.values()]
-
-    def _contradicted(
-        self, clauses: Mapping[tuple[Step, ...], CompiledClause], constants: Mapping[str, Any]
-    ) -> None:
-        """Tells of a clause that can never be true beside those before it."""
-        formulas = [clause.formula or clause.text for clause in clauses.values()]
-        if found := contradiction.find(formulas, constants):
-            number, what = found
-            called = [call for clause in clauses.values() for call in clause.calls]
-            self.wrong(list(clauses)[number], callcheck.written(what, called))
-
-    def _sequence(
-        self, name: str, given: Any, scope: kinds.Scope, constants: Mapping[str, Any]
-    ) -> list[CompiledClause]:
-        """The clause that a sequence stands for."""
-        if not isinstance(given, list) or not 2 <= len(given) <= MOST_STEPS:
-            what = (
-                f"`sequence` must be a list of 2 to {MOST_STEPS} clauses that become true one after the other"
-            )
-            self.wrong((name, "sequence"), what)
-            return []
-        if "within" not in self.given(name):
-            self.wrong(
-                (name,), f"`{name}` has a `sequence` and needs `within:`, such as `within: 2s`", key=True
-            )
-        within = self.value(name, "within", seconds, 1.0)
-        steps = [
-            self._clause((name, "sequence", number), text, scope, constants, recalls=False)
-            for number, text in enumerate(given)
-        ]
-        text = f"{', then '.join(map(str, given))}, within {within:g} s"
-        bits = " + ".join(f"(({one}) ? {1 << number} : 0)" for number, one in enumerate(given))
-        call = Call(text, "called_sequence", "sequence", bits, (within, len(given)))
-        return [CompiledClause(text, (call,), call.name)] if all(steps) else []
-
-    def _clause(
-        self,
-        path: tuple[Step, ...],
-        text: Any,
-        scope: kinds.Scope,
-        constants: Mapping[str, Any],
-        *,
-        recalls: bool = True,
-    ) -> CompiledClause | None:
-        if not isinstance(text, str):
-            hint = "; put quotes around it" if isinstance(text, (dict, list)) else ""
-            self.wrong(path, f"a clause must be text, one CEL expression{hint}")
-            return None
-        clause, problems = compile_clause(text, scope, constants, recalls=recalls)
-        for problem in problems:
-            self.wrong(path, problem)
-        return clause
-
-    def _read(self, clauses: list[CompiledClause]) -> frozenset[str]:
-        """The topics that the clauses read."""
-        starts = {path[:depth] for clause in clauses for path in clause.heard for depth in (1, 2)}
-        whole = {path for clause in clauses for path in clause.heard if len(path) == 1}
-        return frozenset(
-            topic
-            for topic in self.topics
-            if topic != ITEM and (tuple(topic.split(".")) in starts or (topic.partition(".")[0],) in whole)
-        )
-
     def _stale(self, name: str, read: set[str]) -> dict[str, float]:
         given = self.document.value[name].get("stale", {})
         if not isinstance(given, dict):
@@ -402,19 +293,6 @@ class _Reader(Notes):
             except ValueError as error:
                 self.wrong((name, "stale", topic), str(error))
         return found
-
-
-def _silent(when: When) -> CompiledClause:
-    """The clause that ``if_silent`` stands for."""
-    text = f"{when.triggers[0]} is silent for {when.silence:g} s"
-    call = Call(text, "called_silent", "silent")
-    return CompiledClause(text, (call,), call.name)
-
-
-def _priority(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"`{value}` must be a whole number; rules of a higher one go first")
-    return value
 
 
 def _seen(value: Any) -> tuple[int, int]:
