@@ -131,3 +131,57 @@ def test_ends_and_blocks(history):
             elif not used and not stopped:
                 expected, going, used = ["horn"], True, True
         assert [to for _, what, to in told[number] if what == "commands"] == expected
+
+
+KEYS = {
+    "seen": ["", "seen: 2 of 3, "],
+    "for": ["", "for: 150ms, ", "for: 1s, "],
+    "max_age": ["max_age: 250ms, ", "max_age: 5s, "],
+    "cooldown": ["", "cooldown: 400ms, "],
+    "again": ["", "again: 300ms, "],
+    "else_do": ["", "else_do: {lock: {}}, ", "else_do: [{lock: {}}, {horn: {}, delay: 200ms}], "],
+    "mode": ["", "mode: restart, ", "mode: queued, ", "mode: parallel, max: 2, "],
+    "if": ["gauge.x > 2.0", "'gauge.x > 2.0 || now < 1.0'", "'hysteresis(gauge.x, 1.0, 3.0)'"],
+    "when": ["gauge", "[gauge, every 700ms]", "[start, gauge]"],
+    "do": ["{horn: {}}", "[{horn: {}}, {lock: {}, delay: 450ms}]"],
+}
+rules = st.fixed_dictionaries({key: st.sampled_from(choices) for key, choices in KEYS.items()})
+
+
+def written(name: str, keys: dict[str, str], more: str = "") -> str:
+    plain = "".join(keys[key] for key in ("seen", "for", "max_age", "cooldown", "again", "else_do", "mode"))
+    return f"{name}: {{when: {keys['when']}, if: {keys['if']}, {plain}{more}do: {keys['do']}}}\n"
+
+
+@settings(max_examples=100, deadline=None)
+@given(history=histories, one=rules, other=rules, blocks=st.booleans(), extra=st.integers(1, 90))
+def test_steps_too_many_change_nothing_and_all_ends(history, one, other, blocks, extra):
+    text = written("one", one, "blocks: other, " if blocks else "") + written("other", other)
+    text += "quiet: {if_silent: {gauge: 450ms}, max_age: 1s, do: {horn: {}}}\n"
+    assert steps(text, history, None) == steps(text, history, extra)
+
+
+def steps(text: str, history: History, extra: int | None) -> list[Any]:
+    """All that is said, and when, where a step is made at each message and each deadline, and every ``extra``
+    ms besides; and that what is said keeps what the rules promise."""
+    read = check(parse(text, file="r"), topics={"gauge": Gauge}, actuators=ACTUATORS).rules
+    engine, oldest = Engine(read), {rule.name: rule.max_age for rule in read}
+    coming = dict(history)
+    end, now, seq = max(coming, default=0) + 3000, 0, 0
+    said: list[Any] = []
+    while now <= end:
+        event = None
+        if now in coming:
+            event = Event("gauge", (seq := seq + 1), Gauge(stamp=(START + now) * MS, x=coming[now]))
+        step = engine.step((START + now) * MS, event)
+        said += [(now, one) for one in step.said]
+        moments = [when for when in coming if when > now] + [end + 1]
+        if step.deadline is not None:
+            assert step.deadline > (START + now) * MS
+            moments.append(-(-step.deadline // MS) - START)
+        now = min(moments if extra is None else [*moments, now + extra])
+    decisions = [one for _, one in said if isinstance(one, Decision)]
+    assert all(one.outcome != "fired" or one.age <= oldest[one.rule] for one in decisions)
+    ids = [one.id for _, one in said if not isinstance(one, Decision)]
+    assert len(ids) == len(set(ids))
+    return said
