@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import board, bus, cgroup, launch, processes
+from benchmarks import board, bus, cgroup, launch, processes, rules
 from benchmarks.bus_peers import PEERS, PYPI, Peer
 from benchmarks.bus_peers.installed import missing
 from benchmarks.bus_peers.work import CASES
@@ -191,3 +191,12 @@ def test_the_page_of_what_was_measured_names_what_there_is():
         assert (ROOT / name).exists(), name
     for case in re.findall(r"they are (.*) here", page)[0].replace(" and ", " ").replace(",", "").split():
         assert case.strip("`") in CASES
+
+
+@pytest.mark.parametrize("play", [rules.engine, rules.functions, rules.plain])
+def test_each_way_of_rules_evaluates_all_of_them(play):
+    assert play()(30) == rules.RULES * 30
+
+
+def test_a_decision_costs_something():
+    assert rules.decision() > 0
