@@ -240,6 +240,19 @@ def test_each_outcome_in_words(made, said):
     assert explain(made).evidence == "evidence 31 ms old"
 
 
+@pytest.mark.parametrize(
+    ("hop", "told"),
+    [
+        (Hop("camera", 5, START, START + 4 * MS), ["camera", "rules"]),
+        (Hop("every 0.1s", 5, START, START), ["rules"]),
+        (Hop("camera", 5, START + 2 * MS, START + 4 * MS), []),  # other evidence than the decision's
+        (Hop("camera", 5, START, START + 40 * MS), []),  # sent after the evaluation
+    ],
+)
+def test_only_hops_of_the_decisions_own_evidence_count(hop, told):
+    assert [leg.topic for leg in explain(decision(), cause=[hop]).legs] == told
+
+
 def test_what_came_of_a_command_is_told_with_the_evidences_age():
     fired = decision("fired", [LOCKED], reason="all clauses are true", command="rules.unlock-1-7-1")
     taken = Envelope(1, 0, START + 33 * MS, (), Delivery(command=fired.command, to="lock", outcome="taken"))
