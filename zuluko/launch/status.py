@@ -169,7 +169,7 @@ def _ruled(entry: Entry) -> Iterator[Ruled]:
     if (ruleset := entry.options.get("ruleset")) is not None:
         names = {own: full for full, own in ruleset.names.items()}
         for rule in ruleset.rules:
-            when = (rule.when, *getattr(rule, "also", ()))
+            when = (rule.when, *rule.also)
             yield Ruled(rule.name, tuple(names.get(one, one) for one in when))
 
 
