@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.test_engine import ACTUATORS, MS, START, TOPICS, Beep, Light, Run, face
+from tests.test_engine import ACTUATORS, MS, START, TOPICS, Aged, Beep, Light, Run, face
 from zuluko.actions.engine import Engine
 from zuluko.actions.evaluation import Event
 from zuluko.actions.rulefile import check
@@ -164,6 +164,32 @@ def test_a_topic_that_was_never_heard_is_silent_from_the_start_and_again_repeats
     tape.step(0)
     told = [(at, what) for at, what in tape.until(4600) if what == "horn"]
     assert told == [(500, "horn"), (2500, "horn"), (4500, "horn")]
+
+
+def test_a_message_ends_a_silence_however_old_it_is():
+    tape = Tape(engine(HALT.replace("do:", "else_do: {lock: {}}, do:")))
+    tape.step(0)
+    tape.until(600)
+    late = Light(
+        stamp=(START + 350) * MS, on=True
+    )  # older than max_age, and from before the silence was told
+    assert outcomes(tape.tell("light", late, at=650)) == ["ended", "lock"]
+    assert (tape.last.topic, tape.last.seq, tape.last.age) == ("light", 0, 0.0)
+    assert (1150, "fired") in tape.until(1200)
+    assert tape.deadline is not None
+
+
+def test_of_a_rule_that_only_the_clock_triggers_levels_are_the_evidence():
+    text = "a: {when: every 100ms, if: [light.on], max_age: 500ms, do: {horn: {}}}"
+    tape = Tape(engine(text))
+    tape.levels["light"] = Aged(Light(on=True), 0.6)
+    tape.step(0)
+    assert outcomes(tape.until(100)) == ["unknown"]
+    assert "light is 0.6 s old, at most 0.5" in tape.last.reason
+    tape = Tape(engine(text.replace("max_age", "stale: {light: 1s}, max_age")))
+    tape.levels["light"] = Aged(Light(on=True), 0.6)
+    tape.step(0)
+    assert outcomes(tape.until(100)) == ["fired", "horn"]
 
 
 def test_clauses_beside_a_silence_are_levels():

@@ -116,7 +116,8 @@ class Rule:
         return START in (self.when, *self.also)
 
     def stale_after(self, topic: str) -> float:
-        """The age, in seconds, beyond which what a level said is unknown: one that triggers as well is
-        evidence, too."""
-        limit = self.stale.get(topic, STALE)
-        return min(limit, self.max_age) if topic in self.triggers else limit
+        """The age, in seconds, beyond which what a level said is unknown. One that triggers as well is
+        evidence, too; where no topic triggers all levels are, unless ``stale`` says otherwise."""
+        if topic in self.triggers or (not self.triggers and topic not in self.stale):
+            return min(self.stale.get(topic, STALE), self.max_age)
+        return self.stale.get(topic, STALE)

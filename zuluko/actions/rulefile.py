@@ -108,10 +108,7 @@ def check(
 def _ruleset(rules: list[Rule], params: dict[str, Param], name: str, zone: str) -> RuleSet:
     triggers = dict.fromkeys(topic for rule in rules for topic in rule.triggers)
     read = {
-        topic: None
-        for rule in rules
-        for topic in sorted(rule.condition.topics)
-        if topic not in rule.triggers or rule.silence
+        topic: None for rule in rules for topic in sorted(rule.condition.topics) if topic not in rule.triggers
     }
     commands = {action.actuator: action.kind for rule in rules for action in (*rule.do, *rule.else_do)}
     return RuleSet(tuple(rules), tuple(triggers), tuple(read), commands, params, name, zone=zone)

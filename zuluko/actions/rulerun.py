@@ -122,13 +122,15 @@ class Run:
         return self.evaluate(now, Event(START, 0, Tick(stamp=now)), levels, again=False)
 
     def _hear(self, now: int, event: Event, levels: Levels) -> Said:
-        """Takes note that the topic is not silent, and evaluates that if it was."""
+        """Takes note that the topic is not silent, and evaluates that if it was; however old the message is,
+        it was heard at this moment."""
         was, self.silent = self.silent, False
         self.heard[event.topic] = event
         self.strikes[self.rule.when] = now + round(self.rule.silence * 1e9)
-        return self.evaluate(now, event, levels, again=False) if was else []
+        return self.evaluate(now, self._silence(now), levels, again=False) if was else []
 
     def _silence(self, now: int) -> Event:
+        """What is looked at, silent or not: evidence of the moment, under the number of the last message."""
         heard = self.heard.get(self.rule.when)
         return Event(self.rule.when, heard.seq if heard else -1, Tick(stamp=now))
 
@@ -139,7 +141,8 @@ class Run:
         if event is not self.last:
             self._lapse(now, event.message.stamp)
             self.last, self.at, self.given = event, now, 0
-            self.heard[event.topic] = event
+            if not self.rule.silence:  # which is about what was not heard
+                self.heard[event.topic] = event
         self._place(event.message.stamp, again=again)
         moment = self._moment(now, event, levels, again=again)
         looks = self._looks(moment)
