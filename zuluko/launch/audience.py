@@ -3,13 +3,12 @@
 import os
 import selectors
 import signal
-import sys
 from collections.abc import Callable
 
 from zuluko.launch.child import Child, how
 from zuluko.launch.fork import BROKEN_PIPE
 from zuluko.launch.helper import Helper
-from zuluko.launch.teller import Teller
+from zuluko.launch.teller import Teller, aloud
 
 PATIENCE = 3.0  # s that the view has to show how it ended
 
@@ -60,10 +59,9 @@ class Audience:
 
     def _tell_last(self, child: Child) -> None:
         """How a node ended and its last lines, where they are not lost in the rest."""
-        print(f"the graph {self._graph} stopped: {child.name} {child.reason}", file=sys.stderr)
+        aloud(f"the graph {self._graph} stopped: {child.name} {child.reason}")
         if child.lines:
-            print("its last lines:", *(f"  {line}" for line in child.lines), sep="\n", file=sys.stderr)
-        sys.stderr.flush()
+            aloud("\n  ".join(["its last lines:", *child.lines]))
 
     def close(self) -> None:
         if self._teller.view:

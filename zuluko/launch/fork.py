@@ -26,8 +26,10 @@ def fork(name: str, body: Callable[[], int], *, keep: Iterable[int], output: int
     for the parent's.
     """
     parent = os.getpid()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # a full disk, or a terminal that was closed
+            if stream:
+                stream.flush()
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         if pid := os.fork():

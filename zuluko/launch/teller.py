@@ -1,8 +1,10 @@
 """What is told of a graph: to the view, the status file, the journal and, without a view, standard error."""
 
 import json
+import os
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 from zuluko.launch.graph import Graph
@@ -31,7 +33,7 @@ class Teller:
         if self.view:
             self.view.send(json.dumps({"node": node, **what}).encode(), keep=what.keys() != {"log"})
         elif said:
-            print(f"{node}: {said}" if node else said, file=sys.stderr, flush=True)
+            aloud(f"{node}: {said}" if node else said)
 
     def flush(self) -> None:
         """Gives a view that was slow what it has not had yet."""
@@ -54,3 +56,11 @@ class Teller:
             left -= 1
             self.tell(node, log=line)
         self._budgets[node] = (left, now, cut)
+
+
+def aloud(text: str) -> None:
+    """Says something on standard error, at once. Where that cannot be, on a full disk or in a terminal that
+    was closed, it is lost; what is left in a buffer would come up again with every later word."""
+    if sys.stderr:
+        with suppress(OSError):
+            os.write(sys.stderr.fileno(), f"{text}\n".encode(errors="replace"))

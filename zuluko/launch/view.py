@@ -6,6 +6,7 @@ has lost, and the summary says so.
 
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -22,6 +23,7 @@ from zuluko.launch.firings import Firings
 from zuluko.launch.graph import Graph
 from zuluko.launch.runner import ORPHANED, outlive_by
 from zuluko.launch.story import Event, Story
+from zuluko.launch.teller import aloud
 
 REFRESH = 125  # ms between two pictures of the screen
 MOST_AT_ONCE = 100  # messages of one topic before the others have their turn
@@ -43,7 +45,18 @@ class Screen(Protocol):
 
 
 def watch(graph: Graph, events: int, *, style: Style = "auto") -> int:
-    """Shows a running graph until its events end; 0 if the lock did what it should, else 1."""
+    """Shows a running graph until its events end; 0 if the lock did what it should, else 1. Raises
+    BrokenPipeError when nobody reads it any more."""
+    try:
+        return _watch(graph, events, style)
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a full disk
+        aloud(f"what goes on cannot be shown any more: {error.strerror}")
+        return 1
+
+
+def _watch(graph: Graph, events: int, style: Style) -> int:
     stop = Stop()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
     outlive_by(ORPHANED)
@@ -54,6 +67,7 @@ def watch(graph: Graph, events: int, *, style: Style = "auto") -> int:
         stack.callback(ears.close)
         screen = stack.enter_context(_screen(graph, story, style))
         while ears.listen(story) and not stop.asked:
+            _check_reader()
             _show(story, screen)
         ears.listen(story)  # what was said last
         _show(story, screen)
@@ -72,6 +86,14 @@ def _show(story: Story, screen: Screen) -> None:
     screen.events(list(story.events))
     story.events.clear()
     screen.refresh()
+
+
+def _check_reader() -> None:
+    """Raises BrokenPipeError where the reader of a pipe has gone (``| head``), though nothing is written."""
+    poll = select.poll()
+    poll.register(1, 0)
+    if any(event & select.POLLERR for _, event in poll.poll(0)):
+        raise BrokenPipeError
 
 
 def _screen(graph: Graph, story: Story, style: Style) -> Screen:
