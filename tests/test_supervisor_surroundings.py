@@ -72,3 +72,16 @@ def test_a_closed_terminal_stops_the_graph_as_a_person_would(tmp_path):
         process.send_signal(signal.SIGHUP)
         assert process.wait(20) in (0, 141)
         assert not [name for name, pid in nodes.items() if alive(pid)]
+
+
+def test_a_supervisor_that_stood_still_takes_no_node_for_dead(tmp_path):
+    with up(write(tmp_path, CHAIN)) as graph:
+        graph.wait_for("zuluko", "the graph is ready")
+        before = graph.children()
+        graph.process.send_signal(signal.SIGSTOP)
+        time.sleep(6.5)  # longer than a node may be silent
+        graph.process.send_signal(signal.SIGCONT)
+        now = time.monotonic()
+        until(lambda: ask(do="status") and time.monotonic() > now + 1.5, what="a look at each node")
+        assert graph.children() == before
+        assert graph.stop() == 0

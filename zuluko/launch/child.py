@@ -208,10 +208,12 @@ class Child:
         if not packet:
             return None
         try:
-            told = dict(json.loads(packet))
-        except ValueError:
+            told = json.loads(packet)
+        except (ValueError, RecursionError):
+            told = None
+        if not isinstance(told, dict) or str(told.get("node")) not in self.heard:
             return {"malformed": True}
-        self._note(str(told.get("node")), runs=told.get("runs") is True)
+        self._note(str(told["node"]), runs=told.get("runs") is True)
         return told
 
     def _note(self, node: str, *, runs: bool) -> None:

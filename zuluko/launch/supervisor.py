@@ -36,6 +36,7 @@ from zuluko.launch.switches import FALSE, Switches
 from zuluko.launch.teller import Teller
 
 START_DEADLINE = 10.0  # s to a node's readiness; after that the others no longer wait for it
+AT_ONCE = 1000  # packets of one node, of which a socket holds fewer
 DRAIN = 0.5  # s that the rest has after the last source ended
 
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -170,6 +171,8 @@ class Supervisor:
 
     def _look_at_each(self, now: float) -> None:
         for child in self.children.values():
+            if child.hung(now):  # unless it was the supervisor that stood still, and has not heard it
+                self._hear_all(child, child.fds[-1])
             if how := child.hung(now):
                 self._tell(child.name, text=f"{how} and is killed")
                 child.abort(how)
@@ -200,7 +203,7 @@ class Supervisor:
             return
         self._selector.register(end, selectors.EVENT_READ, lambda: self._on_exit(child))
         self._selector.register(log, selectors.EVENT_READ, lambda: self._on_log(child, log))
-        self._selector.register(control, selectors.EVENT_READ, lambda: self._on_control(child, control))
+        self._selector.register(control, selectors.EVENT_READ, lambda: self._hear_all(child, control))
         self._tell_all(child, state="starting")
 
     def _on_log(self, child: Child, fd: int) -> None:
@@ -208,6 +211,12 @@ class Supervisor:
         if lines is None:
             self._forget(fd)
         self._teller.pass_on(child.name, lines or [])
+
+    def _hear_all(self, child: Child, fd: int) -> None:
+        """Hears all that a node has told until now."""
+        for _ in range(AT_ONCE):
+            if not self._on_control(child, fd):
+                return
 
     def _on_control(self, child: Child, fd: int) -> bool:
         """Hears what a node tells of itself; False when there is no more for now."""
@@ -237,9 +246,7 @@ class Supervisor:
             self._selector.unregister(fd)
 
     def _on_exit(self, child: Child) -> None:
-        *_, control = child.fds
-        while self._on_control(child, control):
-            pass  # what it told before it died
+        self._hear_all(child, child.fds[-1])  # what it told before it died
         self._teller.pass_on(child.name, child.read_log(final=True) or [])
         for fd in child.fds:
             self._forget(fd)
