@@ -3,6 +3,7 @@ gone, a supervisor that stood still, a folder that was removed."""
 
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,9 @@ from tests.asking import ask
 from tests.running import ROOT, alive, children, up, write
 from tests.test_supervisor import CHAIN
 from tests.waiting import until
+from zuluko.bus.topics import graph_dir, run_dir
 from zuluko.launch import status
+from zuluko.launch.graphlock import running
 
 
 @contextmanager
@@ -56,7 +59,8 @@ def test_a_full_disk_is_told_in_a_sentence(tmp_path):
 
 
 def test_a_graph_ends_when_the_reader_has_gone_though_nothing_is_said(tmp_path):
-    with shown_on(write(tmp_path, CHAIN), subprocess.PIPE, subprocess.DEVNULL) as process:
+    file = write(tmp_path, 'nodes: {count: {run: "NODES:count"}}')
+    with shown_on(file, subprocess.PIPE, subprocess.DEVNULL) as process:
         assert any(b"the graph is ready" in line for line in process.stdout)  # and it has no more to say
         process.stdout.close()
         assert process.wait(20) == 141
@@ -85,3 +89,22 @@ def test_a_supervisor_that_stood_still_takes_no_node_for_dead(tmp_path):
         until(lambda: ask(do="status") and time.monotonic() > now + 1.5, what="a look at each node")
         assert graph.children() == before
         assert graph.stop() == 0
+
+
+def test_a_graph_whose_folder_was_removed_stops_and_leaves_its_name_to_the_next(tmp_path):
+    file = write(tmp_path, CHAIN)
+    with up(file) as first:
+        first.wait_for("zuluko", "the graph is ready")
+        first.process.send_signal(signal.SIGSTOP)
+        shutil.rmtree(graph_dir("graph"))
+        with up(file) as second:
+            second.wait_for("zuluko", "the graph is ready")
+            first.process.send_signal(signal.SIGCONT)
+            assert first.end() == 1
+            assert first.told(
+                "zuluko", f"{run_dir()}/graph was removed while the graph runs; it stops; start"
+            )
+            assert running("graph") == second.process.pid
+            assert ask(do="status")[0]["pid"] == second.process.pid
+            assert second.stop() == 0
+    assert not list(run_dir().iterdir())

@@ -175,6 +175,7 @@ class Control:
         before = os.umask(0o177)
         try:
             self._socket.bind(str(self._path))
+            self._inode = self._path.stat().st_ino
         finally:
             os.umask(before)
         self._socket.listen(MOST_CALLERS)
@@ -205,7 +206,9 @@ class Control:
         """Takes no more callers; those who wait for an answer keep their connection."""
         self._selector.unregister(self._socket)
         self._socket.close()
-        self._path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            if self._path.stat().st_ino == self._inode:  # else it was removed, and is another's
+                self._path.unlink()
 
 
 def _uid(end: socket.socket) -> int:

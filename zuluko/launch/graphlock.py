@@ -26,7 +26,7 @@ class GraphLock:
         self.folder = graph_dir(graph)
         self._path = self.folder / LOCK
         self._refuse_strange_folder()
-        while not (self._take(graph) and self._is_current()):
+        while not (self._take(graph) and self.is_held):
             os.close(self._fd)
             self.folder = graph_dir(graph)
         os.ftruncate(self._fd, 0)
@@ -57,8 +57,10 @@ class GraphLock:
             f"or start another beside it with: --name {graph}2"
         )
 
-    def _is_current(self) -> bool:
-        """False where the file was removed by the last holder between our opening and our locking it."""
+    @property
+    def is_held(self) -> bool:
+        """False where the file was removed: by the last holder between our opening and our locking it, or
+        later, with its folder, by somebody who tidied up. Then the name may be another's."""
         try:
             return os.fstat(self._fd).st_ino == self._path.stat().st_ino
         except FileNotFoundError:
@@ -70,10 +72,11 @@ class GraphLock:
                 file.unlink(missing_ok=True)
 
     def release(self) -> None:
-        self._clear()
-        self._path.unlink(missing_ok=True)
-        with suppress(OSError):
-            self.folder.rmdir()
+        if self.is_held:
+            self._clear()
+            self._path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.folder.rmdir()
         os.close(self._fd)
 
 

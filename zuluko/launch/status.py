@@ -271,6 +271,8 @@ class Account:
         return {topic: dict(causes) for topic, causes in total.items()}
 
     def close(self) -> None:
+        if (told := read(self._graph.name)) and told.pid != os.getpid():
+            return  # another has the name, whose folder was taken from us
         with suppress(OSError):
             target = path(self._graph.name)
             target.unlink(missing_ok=True)

@@ -88,8 +88,17 @@ class Supervisor:
             self._switches.start(self.children)
             while self._turn():
                 control.tidy()
+                self._check_name(lock)
             shown = self._audience.end(self._health.failed)
             return self._status or shown
+
+    def _check_name(self, lock: GraphLock) -> None:
+        """Stops a graph whose folder was removed: what starts now is not found by the others, and the name
+        may be another's."""
+        if self._health.stopping is None and not lock.is_held:
+            self._status = 1
+            self._tell(text=f"{lock.folder} was removed while the graph runs; it stops; start it anew")
+            self._stop()
 
     def _leave_nothing(self) -> None:
         for child in self.children.values():
