@@ -138,3 +138,9 @@ def never(ticks: Stream[Tick], *, mark: Path) -> Iterator[Status]:
         time.sleep(0.05)
     for tick in ticks:
         yield Status(stamp=tick.stamp)
+
+
+def idle(ticks: Stream[Tick]) -> None:
+    """Has nothing to do, and nothing to say."""
+    for _ in ticks:
+        pass

@@ -3,12 +3,14 @@ gone, a supervisor that stood still, a folder that was removed."""
 
 import os
 import pty
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from tests.asking import ask
@@ -108,3 +110,20 @@ def test_a_graph_whose_folder_was_removed_stops_and_leaves_its_name_to_the_next(
             assert ask(do="status")[0]["pid"] == second.process.pid
             assert second.stop() == 0
     assert not list(run_dir().iterdir())
+
+
+def test_nodes_for_which_there_is_no_descriptor_wait_and_nobody_dies_of_it(tmp_path):
+    """However few there are: each number makes another call of the start fail."""
+    names = [f"n{number}" for number in range(12)]
+    nodes = "".join(
+        f'  {name}: {{run: "tests.faulty_nodes:idle", in: {{ticks: every 1h}}}}\n' for name in names
+    )
+    file = write(tmp_path, f"nodes:\n{nodes}")
+    for most in range(30, 35):
+        few = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (most, most))
+        with up(file, preexec_fn=few) as graph:
+            graph.wait_for("n11", "could not be started (Too many open files); it starts again in")
+            started = [name for name in names if graph.told(name, "ready")]
+            assert len(started) > 2
+            assert sorted(set(graph.children()) - {"view"}) == sorted(started)
+            assert graph.stop() == 0

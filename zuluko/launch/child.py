@@ -139,10 +139,15 @@ class Child:
 
     def start(self, graph: Graph, body: Body) -> tuple[int, int, int]:
         """Forks the process; gives the descriptors to watch: its end, its log and its control socket."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         reader, writer = os.pipe()
         try:
-            self.pid = fork(
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError:
+            os.close(reader)
+            os.close(writer)
+            raise
+        try:
+            self.pid, self.pidfd = fork(
                 f"{graph.name}/{self.name}",
                 lambda: body(graph, self.entries, theirs),
                 keep=(theirs.fileno(),),
@@ -169,7 +174,6 @@ class Child:
         self.turned = dict(self.heard)
         self.ready, self.ended, self._unfinished, self.usage = set(), {}, b"", Usage()
         self._log, self._control = reader, ours
-        self.pidfd = os.pidfd_open(self.pid)
         return self.pidfd, reader, ours.fileno()
 
     def read_log(self, *, final: bool = False) -> list[str] | None:

@@ -18,9 +18,12 @@ _PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None).prctl
 
 
-def fork(name: str, body: Callable[[], int], *, keep: Iterable[int], output: int | None = None) -> int:
+def fork(
+    name: str, body: Callable[[], int], *, keep: Iterable[int], output: int | None = None
+) -> tuple[int, int]:
     """Forks a process that runs ``body`` and exits with what it returns, with the descriptors in ``keep`` and
-    the standard three; ``output`` takes what it prints. Gives its pid.
+    the standard three; ``output`` takes what it prints. Gives its pid and
+    its pidfd. Raises OSError where there is no memory, process or descriptor left; then nothing runs.
 
     Signals wait until the child has made its own arrangements: what comes before is neither lost nor taken
     for the parent's.
@@ -33,7 +36,7 @@ def fork(name: str, body: Callable[[], int], *, keep: Iterable[int], output: int
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         if pid := os.fork():
-            return pid
+            return pid, _end_of(pid)
     finally:
         if os.getpid() == parent:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
@@ -58,6 +61,16 @@ def fork(name: str, body: Callable[[], int], *, keep: Iterable[int], output: int
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(status)
+
+
+def _end_of(pid: int) -> int:
+    """A descriptor that is readable when a child has ended."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
 
 
 def _close_all_but(keep: Iterable[int]) -> None:

@@ -20,13 +20,12 @@ class Helper:
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.setblocking(False)
         try:
-            self.pid = fork(name, lambda: body(theirs.fileno()), keep=(theirs.fileno(),))
+            self.pid, self.pidfd = fork(name, lambda: body(theirs.fileno()), keep=(theirs.fileno(),))
         except OSError:
             self.socket.close()
             raise
         finally:
             theirs.close()
-        self.pidfd = os.pidfd_open(self.pid)
         self._waiting: deque[bytes] = deque(maxlen=KEPT)
 
     def send(self, data: bytes, *, keep: bool = True) -> None:

@@ -77,12 +77,16 @@ class Requests:
             os.write(end, renewed(imported, child.entries)[1].encode()[:4096])
             return 0
 
-        helper = Helper(f"try/{child.name}", trial)
+        try:
+            helper = Helper(f"try/{child.name}", trial)
+        except OSError as error:  # no memory, process or descriptor left
+            refuse(caller, f"{child.name} was not restarted: it could not be tried ({error.strerror})")
+            return
 
         def ended() -> None:
             self._selector.unregister(helper.pidfd)
             self._trials.remove(helper)
-            why = helper.receive().decode()
+            why = helper.receive().decode(errors="replace")
             code = helper.reap()
             if why or code:
                 refuse(caller, f"{child.name} was not restarted: {why or 'its modules cannot be imported'}")

@@ -208,7 +208,7 @@ class Supervisor:
             end, log, control = child.start(self._graph, self._body)
         except OSError as error:  # no memory, process or descriptor left
             child.started = time.monotonic()
-            self._after_death(child, str(error))
+            self._after_death(child, f"could not be started ({error.strerror})")
             return
         self._selector.register(end, selectors.EVENT_READ, lambda: self._on_exit(child))
         self._selector.register(log, selectors.EVENT_READ, lambda: self._on_log(child, log))

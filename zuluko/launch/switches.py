@@ -51,7 +51,11 @@ class Switches:
     def _start_watcher(self) -> None:
         self._restart_at, self._started = None, time.monotonic()
         graph = self._graph
-        self._helper = Helper(f"{graph.name}/when", lambda events: watcher.watch(graph, events))
+        try:
+            self._helper = Helper(f"{graph.name}/when", lambda events: watcher.watch(graph, events))
+        except OSError as error:  # no memory, process or descriptor left
+            self._start_later(f"could not be started ({error.strerror})")
+            return
         self._selector.register(self._helper.socket, selectors.EVENT_READ, self._hear)
         self._selector.register(self._helper.pidfd, selectors.EVENT_READ, self._on_exit)
 
@@ -82,10 +86,13 @@ class Switches:
         self._forget(self._helper)
         self._helper.reap()
         self._helper = None
+        self._start_later("died")
+
+    def _start_later(self, how: str) -> None:
         now = time.monotonic()
         wait = self._restarts.died(now, now - self._started) or 0.0
         self._restart_at = now + wait
-        self._tell(text=f"the watcher of conditions died; it starts again in {wait:.1f} s")
+        self._tell(text=f"the watcher of conditions {how}; it starts again in {wait:.1f} s")
 
     def _forget(self, helper: Helper) -> None:
         for end in (helper.socket, helper.pidfd):
