@@ -144,3 +144,11 @@ def idle(ticks: Stream[Tick]) -> None:
     """Has nothing to do, and nothing to say."""
     for _ in ticks:
         pass
+
+
+def pouring_out(ticks: Stream[Tick], *, lines: int = 20_000) -> None:
+    """Says far too much, and at the end what matters."""
+    for _ in ticks:
+        for number in range(lines):
+            print(f"line {number}")
+        raise OSError("the bucket is empty")

@@ -259,3 +259,17 @@ def test_a_watcher_of_conditions_that_dies_comes_back(tmp_path):
         graph.wait_for("zuluko", "the watcher of conditions died; it starts again in 0.1 s")
         until(lambda: graph.children().get("when", first) != first)
         assert graph.stop() == 0
+
+
+def test_of_a_node_that_poured_out_text_the_last_words_are_told(tmp_path):
+    file = graph_of(
+        tmp_path,
+        count='run: "NODES:count"',
+        node='run: "FAULTY:pouring_out", in: {ticks: every 100ms}, restart: false, must: false',
+    )
+    with up(file) as graph:
+        graph.wait_for("node", "died (exit status 1)")
+        said = [line["line"] for line in ask(do="logs", node="node", last=1000)]
+    assert said[-2:] == ["OSError: the bucket is empty", "died (exit status 1); the graph goes on without it"]
+    assert sum("lines left out" in line for line in said) == 1
+    assert "line 19999" in said

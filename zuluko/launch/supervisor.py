@@ -256,7 +256,7 @@ class Supervisor:
 
     def _on_exit(self, child: Child) -> None:
         self._hear_all(child, child.fds[-1])  # what it told before it died
-        self._teller.pass_on(child.name, child.read_log(final=True) or [])
+        self._teller.pass_on(child.name, child.read_log(final=True) or [], last=True)
         for fd in child.fds:
             self._forget(fd)
         code = child.reap()

@@ -4,7 +4,9 @@ import json
 import os
 import sys
 import time
+from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from zuluko.launch.graph import Graph
@@ -12,7 +14,8 @@ from zuluko.launch.helper import Helper
 from zuluko.launch.journal import Journal
 from zuluko.launch.status import Account
 
-LINES = (200, 1000)  # of a node's log: a second, and at once
+A_SECOND, AT_ONCE = 200, 1000  # lines of a node's log
+LAST = 20  # lines that are told of one that poured out more
 
 
 class Teller:
@@ -23,7 +26,7 @@ class Teller:
         self.account = Account(graph)
         self.journal = Journal()
         self.view: Helper | None = None
-        self._budgets: dict[str, tuple[float, float, int]] = {}
+        self._flows: dict[str, Flow] = {}
 
     def tell(self, node: str = "", **what: Any) -> None:
         self.account.note(node, what)
@@ -36,26 +39,61 @@ class Teller:
             aloud(f"{node}: {said}" if node else said)
 
     def flush(self) -> None:
-        """Gives a view that was slow what it has not had yet."""
+        """Tells what had to wait, and gives a view that was slow what it has not had yet."""
+        for node, flow in self._flows.items():
+            if flow.cut:
+                self._let_flow(node, flow)
         if self.view:
             self.view.flush()
 
-    def pass_on(self, node: str, lines: list[str]) -> None:
-        """Tells a node's lines; of a node that pours them out some are left out, and that is told."""
-        a_second, at_once = LINES
-        left, when, cut = self._budgets.get(node, (at_once, time.monotonic(), 0))
-        now = time.monotonic()
-        left = min(at_once, left + (now - when) * a_second)
+    def pass_on(self, node: str, lines: list[str], *, last: bool = False) -> None:
+        """Tells a node's lines; of a node that pours them out some are left out, and that is told. Never the
+        ``last``: they say why it died."""
+        flow = self._flows.setdefault(node, Flow())
+        self._let_flow(node, flow)
         for line in lines:
-            if left < 1:
-                cut += 1
-                continue
-            if cut:
-                self.tell(node, text=f"({cut} lines left out)")
-                cut = 0
-            left -= 1
+            if flow.cut or flow.room < 1:
+                flow.hold(line)
+            else:
+                flow.room -= 1
+                self.tell(node, log=line)
+        if last:
+            self._tell_held(node, flow)
+
+    def _let_flow(self, node: str, flow: "Flow") -> None:
+        """Tells what was held back when there is room again for the lines of a second."""
+        flow.refill(time.monotonic())
+        if flow.room >= A_SECOND:
+            self._tell_held(node, flow)
+
+    def _tell_held(self, node: str, flow: "Flow") -> None:
+        newest, left_out = list(flow.newest), flow.cut - len(flow.newest)
+        flow.room -= len(newest)
+        flow.cut = 0
+        flow.newest.clear()
+        if left_out:
+            self.tell(node, text=f"({left_out} lines left out)")
+        for line in newest:
             self.tell(node, log=line)
-        self._budgets[node] = (left, now, cut)
+
+
+@dataclass
+class Flow:
+    """``room`` is for so many lines of a node as may be told now; ``cut`` is how many were not, of which
+    the ``newest`` will be."""
+
+    room: float = AT_ONCE
+    cut: int = 0
+    newest: deque[str] = field(default_factory=lambda: deque(maxlen=LAST))
+    when: float = field(default_factory=time.monotonic)
+
+    def refill(self, now: float) -> None:
+        self.room = min(AT_ONCE, self.room + (now - self.when) * A_SECOND)
+        self.when = now
+
+    def hold(self, line: str) -> None:
+        self.cut += 1
+        self.newest.append(line)
 
 
 def aloud(text: str) -> None:
