@@ -7,7 +7,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.asking import ask, node
+from tests.asking import ask, connect, node
 from tests.running import ROOT, alive, children, up, write, zuluko
 from tests.test_supervisor import CHAIN
 from tests.waiting import until
@@ -90,6 +90,25 @@ def test_an_edit_that_does_not_fit_is_told_and_the_node_that_runs_goes_on(tmp_pa
     assert answer["what"].startswith(f"mine was not restarted: {why}")
     assert node("mine")["pid"] == before
     assert ask(do="status")[0]["state"] == "ready"
+
+
+def test_an_edit_that_is_never_imported_is_given_up(tmp_path, graph):
+    before = node("mine")["pid"]
+    edit(tmp_path, "def mine(", "while True: pass\ndef mine(")
+    (answer,) = ask(do="restart", node="mine")
+    why = "its modules cannot be imported within 10 s (killed by SIGKILL)"
+    assert answer == {"ok": False, "what": f"mine was not restarted: {why}"}
+    assert node("mine")["pid"] == before
+
+
+def test_who_waits_for_an_edit_to_be_tried_hears_that_the_graph_stops(tmp_path, graph):
+    before = graph.children()["mine"]
+    edit(tmp_path, "def mine(", "while True: pass\ndef mine(")
+    with connect() as caller:
+        caller.sendall(b'{"do": "restart", "node": "mine"}\n')
+        until(lambda: graph.children()["mine"] != before, what="a trial, of the same name")
+        graph.stop()
+        assert b"the graph stopped before mine was ready" in caller.recv(4096)
 
 
 def test_a_new_option_with_a_default_fits(tmp_path, graph):

@@ -2,19 +2,22 @@
 
 import os
 import selectors
+import signal
+import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
 
 from zuluko.document import nearest
-from zuluko.launch.child import Child
+from zuluko.launch.child import Child, how
 from zuluko.launch.control import Caller, Request
 from zuluko.launch.helper import Helper
 from zuluko.launch.imported import Imported, renewed
 from zuluko.launch.journal import Journal
 from zuluko.launch.status import Status
 
+TRIAL = 10.0  # s that an edited node may take to be imported
 KNOWN = ("status", "stop", "restart", "logs")
 
 
@@ -42,7 +45,7 @@ class Requests:
         self, graph: Runs, selector: selectors.BaseSelector, imported: Imported | None = None
     ) -> None:
         self._graph, self._selector, self._imported = graph, selector, imported
-        self._trials: list[Helper] = []
+        self._trials: dict[Helper, tuple[Caller, Child, float]] = {}  # and when each is given up
         self._stops: list[Caller] = []
         self._restarts: list[tuple[Caller, Child]] = []
 
@@ -85,15 +88,16 @@ class Requests:
 
         def ended() -> None:
             self._selector.unregister(helper.pidfd)
-            self._trials.remove(helper)
+            del self._trials[helper]
             why = helper.receive().decode(errors="replace")
-            code = helper.reap()
-            if why or code:
-                refuse(caller, f"{child.name} was not restarted: {why or 'its modules cannot be imported'}")
+            if code := helper.reap():
+                why = f"its modules cannot be imported within {TRIAL:g} s ({how(code)})"
+            if why:
+                refuse(caller, f"{child.name} was not restarted: {why}")
             else:
                 self._start(caller, child)
 
-        self._trials.append(helper)
+        self._trials[helper] = caller, child, time.monotonic() + TRIAL
         self._selector.register(helper.pidfd, selectors.EVENT_READ, ended)
 
     def _start(self, caller: Caller, child: Child) -> None:
@@ -126,7 +130,10 @@ class Requests:
             caller.finish()
 
     def look(self) -> None:
-        """Answers those whose node has started, or has not."""
+        """Answers those whose node has started, or has not; ends a trial that takes too long."""
+        for trial, (*_, until) in self._trials.items():
+            if time.monotonic() > until:
+                os.kill(trial.pid, signal.SIGKILL)
         for caller, child in list(self._restarts):
             if (answer := _outcome(child)) is not None:
                 self._restarts.remove((caller, child))
@@ -136,7 +143,8 @@ class Requests:
         """Answers those who asked for the end; the others hear that it came."""
         for trial in self._trials:
             trial.kill()
-        for caller, child in self._restarts:
+        tried = [(caller, child) for caller, child, _ in self._trials.values()]
+        for caller, child in self._restarts + tried:
             refuse(caller, f"the graph stopped before {child.name} was ready")
         for caller in self._stops:
             caller.finish({"ok": True})
