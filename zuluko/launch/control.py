@@ -23,6 +23,7 @@ from zuluko.bus.topics import LONGEST_PATH, TopicError, check_name, run_dir
 LARGEST = 4096  # bytes of a request
 MOST_CALLERS = 32  # at a time
 MOST_WAITING = 1 << 20  # bytes of an answer that wait for a caller who does not take them
+CROWDED = b'{"ok": false, "what": "too many ask this graph at once; try again in some seconds"}\n'
 PATIENCE = 5.0  # s that a caller has to ask, and to take what waits for it
 
 
@@ -185,10 +186,14 @@ class Control:
         with suppress(OSError):  # the caller has gone, or no descriptor is left
             end, _ = self._socket.accept()
             self.tidy()
-            if len(self._callers) >= MOST_CALLERS or _uid(end) not in (os.getuid(), 0):
+            end.setblocking(False)
+            if _uid(end) not in (os.getuid(), 0):
                 end.close()
                 return
-            end.setblocking(False)
+            if len(self._callers) >= MOST_CALLERS:
+                with end:
+                    end.send(CROWDED)
+                return
             self._callers.append(Caller(end, self._selector, self._ask))
 
     def tidy(self) -> None:

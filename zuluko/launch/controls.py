@@ -4,7 +4,7 @@ import select
 import socket
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import msgspec
@@ -40,7 +40,8 @@ class Question:
         self._socket.settimeout(PATIENCE)
         try:
             self._socket.connect(str(control.path(graph)))
-            self._socket.sendall(msgspec.json.encode(request) + b"\n")
+            with suppress(BrokenPipeError):  # it has answered unasked that it is too busy
+                self._socket.sendall(msgspec.json.encode(request) + b"\n")
         except TimeoutError:
             self._socket.close()
             raise SilentError(_silent(graph)) from None
@@ -108,9 +109,8 @@ def status(graph: str) -> Status:
     try:
         return msgspec.convert(told, Status)
     except msgspec.ValidationError:
-        raise ControlError(
-            f"the supervisor of {graph} is of another version of Zuluko; restart the graph"
-        ) from None
+        other = f"the supervisor of {graph} is of another version of Zuluko; restart the graph"
+        raise ControlError(told.get("what", other)) from None
 
 
 def logs(graph: str, nodes: Sequence[str], last: int, follow: bool) -> Iterator[Answer]:
