@@ -18,7 +18,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from io import TextIOWrapper
 
 from zuluko.launch.fork import SIGNALS
 from zuluko.launch.graph import Entry, Graph
@@ -65,8 +64,6 @@ def main(graph: Graph, entries: Sequence[Entry], control: socket.socket) -> int:
     """Runs the nodes of a process to their end; its exit status."""
     os.setpgid(0, 0)  # the terminal's Ctrl-C and hang-up are the supervisor's to act on
     faulthandler.enable()  # whoever crashes, or is aborted because it hangs, writes down where
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # what is printed is seen at once, in a pipe, too
     log_to_standard_error()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # what is printed is in the log at once, and in order
