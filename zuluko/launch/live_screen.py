@@ -20,6 +20,7 @@ from zuluko.messages import Frame, LockState
 # two, one above the other.
 PICTURES = {100: (48, 36), 76: (32, 24)}
 STATES = {"ready": "green", "ended": "dim", "off": "dim", "failing": "bold red"}  # the others are yellow
+ORDER = {"off": 1, "ended": 2, "ready": 3}  # from what wants looking at, which all others do
 MOODS = {"good": "green", "bad": "bold red", "": "default"}
 
 
@@ -118,13 +119,16 @@ class LiveScreen:
         return [(topic.partition(".")[0], _lock(state)) for topic, state in self._story.locks.items()]
 
     def _nodes(self) -> Text:
-        text = Text()
+        """A line for each state and reason, with the nodes of which it is true; those that want looking at
+        stand first, where a small terminal does not cut them off."""
+        alike: dict[tuple[str, str], list[str]] = {}
         for name, state in self._story.states.items():
-            text.append(f"{name} ", style="default")
-            reason = self._story.reasons.get(name, "")
+            alike.setdefault((state, self._story.reasons.get(name, "")), []).append(name)
+        lines = []
+        for (state, reason), names in sorted(alike.items(), key=lambda one: ORDER.get(one[0][0], 0)):
             told = f"{state} ({reason})" if reason else state
-            text.append(f"{told}   ", style=STATES.get(state, "yellow"))
-        return text
+            lines.append(Text(f"{', '.join(names)}: ").append(told, style=STATES.get(state, "yellow")))
+        return Text("\n").join(lines)
 
 
 def _lock(state: LockState) -> Text:
