@@ -9,6 +9,7 @@ from typing import Any
 
 from zuluko.bus.message import Message
 from zuluko.bus.wire import Envelope
+from zuluko.launch import deeds
 from zuluko.messages import Decision, Face, Faces, Frame, LockCommand, LockState
 
 STEADY = 3  # pictures for which somebody must be there, or gone, before it is told
@@ -70,6 +71,7 @@ class Story:
         self._fired: dict[str, Decision] = {}
         self._sent: dict[str, int] = {}
         self._opened: dict[str, None] = {}
+        self._deeds: dict[str, deeds.Deed] = {}  # by topic, the last that was told
         self._there = ""
         self._candidate = ("", 0)
 
@@ -95,6 +97,9 @@ class Story:
             self._hear_command(message, envelope.sent)
         elif isinstance(message, LockState):
             self._hear_lock(topic, message, now)
+        elif (deed := deeds.describe(message)) and self._deeds.get(topic) != deed:
+            self._deeds[topic] = deed
+            self._tell(now, topic, deed.text, deed.mood)
 
     def _tell(self, now: int, who: str, text: str, mood: str = "") -> None:
         """``who`` is a node, or one of its topics."""
