@@ -66,7 +66,8 @@ class Poller:
     def watch(self, fd: int, wake: Callable[[], None] | None = None) -> None:
         """Wakes whoever waits when ``fd`` becomes readable, and calls ``wake`` before."""
         self._wakes[fd] = wake
-        self._epoll.register(fd, select.EPOLLIN)
+        with suppress(FileExistsError):  # a node's streams all watch what ends them
+            self._epoll.register(fd, select.EPOLLIN)
 
     def forget(self, fd: int) -> None:
         if self._wakes.pop(fd, self) is not self:
