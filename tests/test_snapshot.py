@@ -34,13 +34,13 @@ class Timed(Stream[Any]):
 
     def __init__(self, clock: list[int], items: list[tuple[int, Any]], *, end: int | None = None) -> None:
         super().__init__()
-        self._clock, self._items, self._end = clock, list(items), end
+        self._clock, self._left, self._end = clock, list(items), end
         self.now = START
 
     def next(self, timeout: float | None = None) -> Any:
-        if self._items and self._items[0][0] <= self._clock[0]:
+        if self._left and self._left[0][0] <= self._clock[0]:
             self.now = START + self._clock[0] * MS
-            return self._items.pop(0)[1]
+            return self._left.pop(0)[1]
         if timeout:
             self._clock[0] += round(timeout * 1000)
             time.sleep(0.001)
