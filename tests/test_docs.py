@@ -33,6 +33,7 @@ PAGES = [
     "README.md",
     "docs/nodes.md",
     "docs/launch.md",
+    "docs/actions.md",
     "docs/supervisor.md",
     "docs/door.md",
     "docs/measured.md",

@@ -1,6 +1,6 @@
 """The standard messages. Units are SI, angles radians, pixels count from the image's top left corner."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -134,6 +134,8 @@ class DriveState(Message, tag="DriveState/1"):
 class NotifyCommand(Command, tag="NotifyCommand/1"):
     """Tells people something; ``level`` says how much it matters. ``reason`` names the rule that said so."""
 
+    needs_fresh_evidence: ClassVar[bool] = False
+
     text: str
     title: str = ""
     level: Literal["info", "warning", "alarm"] = "info"
@@ -159,6 +161,8 @@ class NotifyState(Message, tag="NotifyState/1"):
 
 class SnapshotCommand(Command, tag="SnapshotCommand/1"):
     """Keeps the picture that was the evidence, and the Decision; ``label`` is part of the files' name."""
+
+    needs_fresh_evidence: ClassVar[bool] = False
 
     label: str = ""
     reason: str = ""
@@ -210,6 +214,8 @@ class RunState(Message, tag="RunState/1"):
 
 class SayCommand(Command, tag="SayCommand/1"):
     """Speaks a text, or plays a sound that the launch file names, or the sound and then the text."""
+
+    needs_fresh_evidence: ClassVar[bool] = False
 
     text: str = ""
     sound: str = ""

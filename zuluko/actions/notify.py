@@ -132,7 +132,7 @@ class _Postman:
         for number in range(1, self.patience.tries + 1):
             try:
                 self.channel.send(notice)
-                return _state(notice, "done", "", tries=number)
+                return _state(notice, "done", notice.reason, tries=number)
             except RefusedError as error:
                 return _state(notice, "failed", self._told(error), tries=number)
             except OSError as error:
