@@ -2,10 +2,12 @@
 
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 Behaviour = Callable[["Server", socket.socket], None]
@@ -54,6 +56,22 @@ def serving(*behaviours: Behaviour) -> Iterator[Server]:
         yield server
     finally:
         server.close()
+
+
+def secured(behaviour: Behaviour, certificate: Path) -> Behaviour:
+    """The same over TLS; the file holds certificate and key."""
+
+    def behave(server: Server, link: socket.socket) -> None:
+        with _tls(certificate).wrap_socket(link, server_side=True) as secret:
+            behaviour(server, secret)
+
+    return behave
+
+
+def _tls(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
 
 
 def read_request(server: Server, link: socket.socket) -> None:
@@ -111,44 +129,39 @@ def pouring(server: Server, link: socket.socket) -> None:
         link.sendall(b"x" * 65536)
 
 
-def mail(*, refuse: bytes = b"", extensions: tuple[bytes, ...] = (b"AUTH PLAIN",)) -> Behaviour:
-    """An SMTP server (RFC 5321) that remembers the letters; ``refuse`` is its answer to MAIL."""
+def mail(*, refuse: bytes = b"", certificate: Path | None = None) -> Behaviour:
+    """An SMTP server (RFC 5321) that remembers the letters; ``refuse`` is its answer to MAIL. With a
+    certificate it offers STARTTLS."""
 
     def behave(server: Server, link: socket.socket) -> None:
         link.settimeout(10)
-        file = link.makefile("rwb")
+        link.sendall(b"220 test ESMTP\r\n")
+        if _converse(server, link, refuse, starttls=certificate is not None) and certificate:
+            with _tls(certificate).wrap_socket(link, server_side=True) as secret:
+                _converse(server, secret, refuse, starttls=False)
 
-        def say(text: bytes) -> None:
-            file.write(text + b"\r\n")
-            file.flush()
+    return behave
 
-        say(b"220 test ESMTP")
+
+def _converse(server: Server, link: socket.socket, refuse: bytes, *, starttls: bool) -> bool:
+    """Whether TLS is to begin."""
+    answers = {b"AUTH": b"235 welcome", b"QUIT": b"221 bye", b"DATA": b"354 go on", b"STARTTLS": b"220 go on"}
+    answers[b"EHLO"] = b"250-test\r\n250-AUTH PLAIN\r\n" + b"250-STARTTLS\r\n" * starttls + b"250 8BITMIME"
+    answers[b"MAIL"] = refuse or b"250 fine"
+    with link.makefile("rb") as file:
         while line := file.readline().strip():
             server.heads.append(line.decode())
             verb = line.split()[0].upper()
-            if verb == b"EHLO":
-                say(b"250-test")
-                for text in extensions:
-                    say(b"250-" + text)
-                say(b"250 8BITMIME")
-            elif verb == b"AUTH":
-                say(b"235 welcome")
-            elif verb == b"MAIL" and refuse:
-                say(refuse)
-            elif verb == b"DATA":
-                say(b"354 go on")
+            link.sendall(answers.get(verb, b"250 fine") + b"\r\n")
+            if verb in (b"QUIT", b"STARTTLS"):
+                return verb == b"STARTTLS"
+            if verb == b"DATA":
                 letter = b""
                 while (text := file.readline()) != b".\r\n":
                     letter += text
                 server.seen.append(letter.decode())
-                say(b"250 taken")
-            elif verb == b"QUIT":
-                say(b"221 bye")
-                return
-            else:
-                say(b"250 fine")
-
-    return behave
+                link.sendall(b"250 taken\r\n")
+    return False
 
 
 def broker(*, refuse: int = 0, acknowledge: bool = True) -> Behaviour:

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -255,6 +257,71 @@ def test_elsewhere_a_password_is_not_sent_without_tls(monkeypatch):
     assert (state.outcome, state.tries) == ("failed", 1)
     assert "STARTTLS" in state.reason
     assert not any(line.startswith("AUTH") for line in server.heads)
+
+
+# -- TLS
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for this machine that nobody trusts by itself."""
+    if not shutil.which("openssl"):
+        pytest.skip("no openssl to make a certificate with")
+    file = tmp_path_factory.mktemp("tls") / "both.pem"
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+    ]
+    about = ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "1"]
+    subprocess.run(
+        [*command, *about, "-keyout", file, "-out", f"{file}.crt"], check=True, capture_output=True
+    )
+    file.write_text(file.read_text() + Path(f"{file}.crt").read_text())
+    return file
+
+
+def test_a_certificate_is_checked(certificate, monkeypatch):
+    with serving(servers.secured(answering(200), certificate)) as server:
+        safe = {
+            "driver": "webhook",
+            "to": f"https://127.0.0.1:{server.port}/",
+            "secret": "s3cr3t",
+            "timeout": 5.0,
+        }
+        (state,) = run(notice(), **safe, tries=1)
+        assert state.outcome == "failed"
+        assert "certificate verify failed" in state.reason
+        assert server.seen == []
+        monkeypatch.setenv("SSL_CERT_FILE", f"{certificate}.crt")
+        (state,) = run(notice(), **safe)
+        assert (state.outcome, len(server.seen)) == ("done", 1)
+        (state,) = run(notice(), **{**safe, "to": f"https://localhost:{server.port}/"}, tries=1)
+        assert "certificate verify failed" in state.reason  # it is for another name
+
+
+def test_a_server_that_hangs_in_its_greeting_is_left():
+    with serving(lambda server, link: server.ended.wait()) as server:
+        (state,) = run(notice(), driver="webhook", to=f"https://127.0.0.1:{server.port}/", tries=1)
+    assert (state.outcome, state.reason) == ("failed", "it took longer than 0.5 s")
+
+
+@pytest.mark.parametrize("scheme", ["smtps", "smtp"])
+def test_mail_goes_over_tls(scheme, certificate, monkeypatch):
+    monkeypatch.setattr(email, "is_local", lambda host: False)
+    monkeypatch.setenv("SSL_CERT_FILE", f"{certificate}.crt")
+    behaviour = servers.mail(certificate=certificate)
+    with serving(servers.secured(servers.mail(), certificate) if scheme == "smtps" else behaviour) as server:
+        options = {**mailing(server), "via": f"{scheme}://me@127.0.0.1:{server.port}", "timeout": 5.0}
+        (state,) = run(notice(), **options, secret="pass")
+    assert (state.outcome, state.reason) == ("done", "")
+    verbs = [line.split()[0] for line in server.heads]
+    assert verbs.index("AUTH") > (verbs.index("STARTTLS") if scheme == "smtp" else 0)
 
 
 # -- mqtt

@@ -90,7 +90,9 @@ def test_it_may_have_of_the_environment_what_is_named(monkeypatch):
     monkeypatch.setenv("SOUND", "loud")
     options = {"programs": {"env": ["/usr/bin/env"]}, "inherit": ("SOUND", "NOT_THERE")}
     _, ended = ran(command("env"), **options)
-    assert sorted(ended.output.split()) == ["LANG=C.UTF-8", f"PATH={program.PATH}", "SOUND=loud"]
+    *found, mark = sorted(ended.output.split())
+    assert found == ["LANG=C.UTF-8", f"PATH={program.PATH}", "SOUND=loud"]
+    assert mark.startswith(program.MARK)
 
 
 def test_one_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path):
@@ -258,7 +260,7 @@ near:
 def test_no_program_outlives_its_node(tmp_path):
     write(tmp_path, RULES, "near.rules.yaml")
     pid = tmp_path / "pid"
-    file = write(tmp_path, GRAPH.replace("SCRIPT", f"'echo $$$$ > {pid}; exec sleep 1000'"))
+    file = write(tmp_path, GRAPH.replace("SCRIPT", f"'sleep 1000 & echo $! > {pid}; wait'"))
     assert zuluko("check", file).returncode == 0
     with up(file) as graph:
         until(lambda: pid.exists() and pid.read_text().endswith("\n"), what="the program runs")

@@ -18,7 +18,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.running import up, write, zuluko
-from tests.waiting import until
 from zuluko.actions import album
 from zuluko.actions.album import Album, entry_name
 from zuluko.actions.snapshot import SimulatedKeeper, keep, snapshot
@@ -305,13 +304,16 @@ def test_a_node_killed_while_it_keeps_starts_again_and_keeps(tmp_path):
         "guard.rules.yaml",
     )
     with up(write(tmp_path, GRAPH)) as graph:
+        at = 0
         for _ in range(2):
-            at = graph.wait_for("snapshot", "done: ", after=len(graph.events))
+            graph.wait_for("snapshot", "done: ", after=at)
             os.kill(graph.children()["snapshot"], signal.SIGKILL)
-        graph.wait_for("snapshot", "done: ", after=at + 1)
+            at = graph.wait_for("snapshot", "ready", after=graph.wait_for("snapshot", "died", after=at))
+        graph.wait_for("snapshot", "done: ", after=at)
         graph.stop()
-    files = list((tmp_path / "album").glob("[!.]*"))
+    Album(tmp_path / "album", 1000, 10**9).open()
+    assert not list((tmp_path / "album").glob(".snapshot-*"))
+    files = list((tmp_path / "album").iterdir())
     assert files
     assert all(cv2.imread(str(file)) is not None for file in files if file.suffix == ".jpg")
     assert all(json.loads(file.read_text()) for file in files if file.suffix == ".json")
-    until(lambda: not list((tmp_path / "album").glob(".snapshot-*")), 5, "nothing half written is left")

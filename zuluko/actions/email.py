@@ -45,6 +45,12 @@ class Email:
                 raise ConnectionError(str(error) or type(error).__name__) from None
 
     def _hand_over(self, server: smtplib.SMTP, letter: EmailMessage, *, tls: bool) -> None:
+        try:
+            self._talk(server, letter, tls=tls)
+        finally:
+            server.close()
+
+    def _talk(self, server: smtplib.SMTP, letter: EmailMessage, *, tls: bool) -> None:
         server.ehlo()
         if not tls and not is_local(self._server.hostname or ""):
             server.starttls(context=ssl.create_default_context())

@@ -1,6 +1,5 @@
 """A program run to its end: without a shell, for a limited time, with what it prints cut short."""
 
-import ctypes
 import os
 import select
 import shutil
@@ -11,15 +10,17 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 MOST_OUTPUT = 2000  # characters that are kept of what it prints
 MOST_INPUT = 16 * 1024  # bytes; a pipe takes them at once
+ROUNDS = 20
 LOOK = 0.02  # seconds between two looks whether it is to be ended
 GRACE = 0.5  # seconds from asking it to end to ending it
 
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None)
+MARK = "ZULUKO_PROGRAM"  # the environment variable by which what a program has started is found
+_numbers = count(1)
 
 
 @dataclass(frozen=True)
@@ -55,24 +56,21 @@ def run(
     given: bytes = b"",
     hurry: threading.Event | None = None,
 ) -> Ended:
-    """Runs a program in a session of its own; ``given`` is its standard input. Raises OSError where it cannot
-    be started.
+    """Runs a program; ``given`` is its standard input. Raises OSError where it cannot be started.
 
     After ``timeout`` seconds, or when ``hurry`` is set, it is asked to end, and then ended, with all that it
-    has started. It does not outlive this process, however that ends.
+    has started. It stays in this process's group, so that the supervisor ends it should this process die.
     """
-    start, parent = time.monotonic(), os.getpid()
+    start, mark = time.monotonic(), f"{os.getpid()}.{next(_numbers)}"
     process = subprocess.Popen(
         list(command),
         stdin=subprocess.PIPE if given else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         cwd=folder,
-        env=dict(environment() if env is None else env),
-        start_new_session=True,
-        preexec_fn=lambda: _die_with(parent),  # noqa: PLW1509
+        env={**(environment() if env is None else env), MARK: mark},
     )
-    running = _Running(process, hurry or threading.Event())
+    running = _Running(process, mark, hurry or threading.Event())
     try:
         running.feed(given[:MOST_INPUT])
         why = running.wait(start + timeout)
@@ -86,6 +84,7 @@ def run(
 @dataclass
 class _Running:
     process: "subprocess.Popen[bytes]"
+    mark: str
     hurry: threading.Event
     output: bytearray = field(default_factory=bytearray)
     open: bool = True
@@ -110,11 +109,14 @@ class _Running:
     def end(self) -> None:
         """Ends it, if need be, and what it has left behind."""
         if not self._has_ended():
-            self._signal(signal.SIGTERM)
+            _signal(self.mark, signal.SIGTERM)
             until = time.monotonic() + GRACE
             while not self._has_ended() and time.monotonic() < until:
                 self._listen(LOOK)
-        self._signal(signal.SIGKILL)  # its number is not given anew before it is waited for
+        for _ in range(ROUNDS):  # one that starts others all the time needs several
+            if not _signal(self.mark, signal.SIGKILL):
+                break
+        self.process.kill()
         self.process.wait()
         self._listen(0)
         if self.process.stdout:
@@ -128,10 +130,6 @@ class _Running:
     def _has_ended(self) -> bool:
         flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return os.waitid(os.P_PID, self.process.pid, flags) is not None
-
-    def _signal(self, number: int) -> None:
-        with suppress(ProcessLookupError, PermissionError):  # gone, or another user's by now
-            os.killpg(self.process.pid, number)
 
     def _listen(self, timeout: float) -> None:
         """Takes what it has printed; nobody is made to wait because it is not read."""
@@ -152,8 +150,19 @@ def _reason(status: int) -> str:
     return f"status {status}" if status else ""
 
 
-def _die_with(parent: int) -> None:
-    """Has the kernel end this process when its parent ends. Between fork and exec; it takes no lock."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
+def _signal(mark: str, number: int) -> int:
+    """Signals every living process with this mark in its environment; how many there were."""
+    found = 0
+    sign = f"{MARK}={mark}".encode()
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        with suppress(OSError):  # gone, or another user's
+            handle = os.pidfd_open(int(entry))
+            try:
+                if sign in Path("/proc", entry, "environ").read_bytes().split(b"\0"):
+                    signal.pidfd_send_signal(handle, number)
+                    found += 1
+            finally:
+                os.close(handle)
+    return found

@@ -115,6 +115,8 @@ def keep(
     within: float = 0.5,
 ) -> Iterator[SnapshotState]:
     """The same with a keeper of one's own."""
+    import cv2  # noqa: F401 (now: later it would cost the first snapshot its pictures)
+
     evidence = _Evidence(deque(maxlen=recent), within)
     errands = Errands(_Clerk(keeper, quality, within).do, most=MOST_WAITING)
     waiting: list[tuple[int, SnapshotCommand]] = []
