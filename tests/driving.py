@@ -25,7 +25,7 @@ def night(*, hz: float = 20.0, first: int = 20) -> Iterator[Frame]:
     number = 0
     while True:
         number += 1
-        image = empty((48, 64, 3))
+        image = empty((96, 128, 3))  # too large to be in the message itself
         image[:] = 200 if number == first else 100
         yield Frame(stamp=clock.now(), image=image, scene="stranger" if number >= first else "")
         time.sleep(1 / hz)

@@ -188,6 +188,46 @@ def test_whatever_comes_it_keeps_its_limits(steps):
         assert speed == STILL or any(now - brakes * 1e9 <= one <= now for one in fresh)
 
 
+def speeds(*commands: DriveCommand, hang: float = 0.0) -> list[tuple[float, float]]:
+    """When the wheels were told what speed; after its first step the node hangs for a while."""
+    told: list[tuple[float, float]] = []
+    timed = Timed([((one.stamp - ns(0)) / 1e9, one) for one in commands])
+
+    class Watched(SimulatedWheels):
+        def drive(self, speed: Speed, *, now: int, valid: float) -> None:
+            if not told:
+                timed.now += round(hang * 1e9)
+            told.append(((now - ns(0)) / 1e9, speed.linear))
+            super().drive(speed, now=now, valid=valid)
+
+    list(steer(timed, Watched(), Limits()))
+    return told
+
+
+def test_a_step_that_comes_late_makes_up_for_nothing():
+    (_, first), (late, second), *_ = speeds(go(0), go(0.26), stop(0.4), hang=0.25)
+    assert late >= 0.25
+    assert second - first <= 0.5 * 0.04 + 1e-9
+
+
+def test_it_turns_back_by_braking_first():
+    commands = [go(n / 10) for n in range(10)] + [go(1 + n / 10, -0.4, id="back") for n in range(12)]
+    told = speeds(*commands, stop(2.3))
+    turned = next(at for at, speed in told if at >= 1.0 and speed <= 0.0)
+    assert turned == pytest.approx(1.0 + 0.4 / 2.0, abs=0.05)
+    assert min(speed for _, speed in told) == pytest.approx(-0.4)
+
+
+def test_what_moves_though_nobody_wants_it_to_is_stopped():
+    wheels = SimulatedWheels()
+    node: Any = steer(Timed([(5.0, stop(5))]), wheels)
+    assert next(node).state == "stopped"
+    wheels.drive(Speed(1.0), now=ns(0.5), valid=100.0)  # somebody else
+    assert next(node).state == "stopped"
+    assert wheels.speed(ns(1)) == STILL
+    node.close()
+
+
 # -- wheels
 
 

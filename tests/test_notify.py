@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from tests.servers import answering, serving
 from tests.waiting import until
 from zuluko.actions import email
 from zuluko.actions.channels import Address, SimulatedChannel, find_driver, read_secret
-from zuluko.actions.notify import Patience, check_notify, deliver, notify
+from zuluko.actions.notify import Patience, _Postman, check_notify, deliver, notify
 from zuluko.actions.webhook import LARGEST
 from zuluko.bus.streams import Stream
 from zuluko.messages import NotifyCommand, NotifyState
@@ -90,6 +91,26 @@ def test_it_gives_up_and_says_why():
     states = through(SimulatedChannel(fail=4), notice(0), notice(1), tries=4)
     assert [(one.outcome, one.tries) for one in states] == [("failed", 4), ("done", 1)]
     assert states[0].reason == "the simulated channel was told to fail"
+
+
+class Recorded(threading.Event):
+    """An event that nobody waits for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout or 0.0)
+        return False
+
+
+def test_the_pauses_double_up_to_a_minute():
+    hurry = Recorded()
+    postman = _Postman(SimulatedChannel(fail=9), Address(), Patience(tries=9, backoff=1.0))
+    assert postman.send(notice(), hurry).outcome == "failed"
+    wanted = (1, 2, 4, 8, 16, 32, 60, 60)
+    assert hurry.waits == [pytest.approx(pause, rel=0.2) for pause in wanted]
 
 
 def test_a_refusal_is_not_tried_again():
@@ -428,9 +449,10 @@ def test_check_tells_what_is_wrong(options, key, what):
 def test_a_secret_file_is_read_by_its_owner_only(tmp_path):
     file = tmp_path / "token"
     file.write_text("s3cr3t\n")
-    file.chmod(0o644)
-    with pytest.raises(ValueError, match=f"can be read by others; run: chmod 600 {file}"):
-        read_secret(file)
+    for mode in (0o644, 0o640, 0o604):
+        file.chmod(mode)
+        with pytest.raises(ValueError, match=f"can be read by others; run: chmod 600 {file}"):
+            read_secret(file)
     file.chmod(0o600)
     assert read_secret(file) == "s3cr3t"
     for content in (b"", b"\n", b"x" * 5000, b"\xff", b"a\nb"):

@@ -186,6 +186,11 @@ def test_a_value_is_one_item_and_no_option(value, pattern):
     assert "\0" not in value
 
 
+def test_a_value_that_could_be_an_option_is_refused_though_it_matches():
+    with pytest.raises(ValueError, match="`x` must not begin with `-`"):
+        AllowList({"p": ["/bin/p", "{x}"]}, {"x": "-?[0-9]+"}).filled("p", {"x": "-5"})
+
+
 @pytest.mark.parametrize(
     ("options", "key", "what"),
     [

@@ -283,10 +283,11 @@ guard:
 
 def test_a_rule_keeps_the_very_picture(tmp_path):
     write(tmp_path, RULES, "guard.rules.yaml")
-    file = write(tmp_path, GRAPH)
+    file = write(tmp_path, GRAPH.replace("folder:", "recent: 30, folder:"))
     with up(file) as graph:
         graph.wait_for("snapshot", "done: ")
         graph.stop()
+    assert graph.summary["lost"] == {}
     (told,) = (tmp_path / "album").glob("*.json")
     kept = json.loads(told.read_text())
     assert kept["picture_off"] == 0
