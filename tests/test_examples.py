@@ -25,7 +25,7 @@ def last_state(base: Subscriber[DriveState]) -> DriveState | None:
     ("settings", "reason", "least", "most"),
     [
         ((), "halt", 0.8, 1.3),
-        (("--set", "dies_at=1.0"), "no command for 0.3 s", 0.4, 1.3),
+        (("--set", "dies_at=1.0"), "silent", 0.4, 0.8),
     ],
 )
 def test_too_close_stops_before_the_wall(settings, reason, least, most, run_dir):
