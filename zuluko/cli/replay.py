@@ -31,6 +31,13 @@ Types = Annotated[
     typer.Option("--types", help="a module or file with your own message types", metavar="./FILE.py"),
 ]
 
+Lockstep = Annotated[
+    bool, typer.Option("--lockstep", help="with GRAPH: by the log's time, the same on every run")
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="of --lockstep: the log to write", metavar="OUT.mcap")
+]
+
 LEAD = 0.5  # s before the first message, for those who want to hear it
 BAR = 30  # characters
 
@@ -48,6 +55,8 @@ def replay(  # noqa: PLR0917
     types: Types = None,
     only: Only = None,
     without: Without = None,
+    lockstep: Lockstep = False,
+    out: Out = None,
     as_json: Json = False,
 ) -> None:
     """Publish what a log holds, each message at its time; with GRAPH, in place of the nodes that said it."""
@@ -58,7 +67,9 @@ def replay(  # noqa: PLR0917
     try:
         with opened(log) as reader:
             timeline = _timeline(reader, start, end, rate, loop)
-            if graph:
+            if lockstep or out:
+                _in_lockstep(reader, timeline, (graph, set_, name), only or [], without or [], out)
+            elif graph:
                 _with_graph(reader, timeline, (graph, set_, name), only or [], without or [], as_json)
             else:
                 _alone(reader, timeline, name, topics, types or [])
@@ -96,14 +107,46 @@ def _with_graph(  # noqa: PLR0917
     from zuluko.launch.supervisor import Supervisor
 
     checked = _load(*given)
-    if record_entry.is_in(checked):  # what it hears is half of it recorded already
-        del checked.entries[record_entry.NAME]
+    record_entry.leave_out(checked)
     try:
         stand_in(checked, reader, timeline, only=only, without=without)
     except ReplayError as error:
         fail(error)
     style: view.Style = "json" if as_json else "auto"
     sys.exit(Supervisor(checked, lambda events: view.watch(checked, events, style=style)).run())
+
+
+def _in_lockstep(  # noqa: PLR0917
+    reader: "LogReader",
+    timeline: "Timeline",
+    given: tuple[str, list[str], str],
+    only: list[str],
+    without: list[str],
+    out: Path | None,
+) -> None:
+    from zuluko.cli.graphs import _load
+    from zuluko.launch.fork import print_error
+    from zuluko.launch.lockstep import Lockstep, LockstepError
+    from zuluko.launch.record_entry import leave_out
+    from zuluko.launch.replayed import ReplayError, stand_in
+
+    if not given[0]:
+        fail("--lockstep runs a graph over the log; name it: zuluko replay LOG GRAPH --lockstep", 2)
+    checked, begun = _load(*given), time.monotonic()
+    leave_out(checked)
+    try:
+        stand_in(checked, reader, timeline, only=only, without=without)
+        run = Lockstep(checked, out)
+        run.run()
+    except ReplayError as error:
+        fail(error)
+    except LockstepError as error:
+        print_error(error.__cause__ or error)
+        fail(error)
+    passed, length = time.monotonic() - begun, (timeline.end - timeline.start) / 1e9
+    for topic, count in run.said.items():
+        print(f"{topic}: {count} messages")
+    print(f"{length:.1f} s in {passed:.1f} s; sha256 {run.digest}")
 
 
 def _alone(

@@ -1,0 +1,146 @@
+"""Lockstep: a graph over a log says the same bytes on every run, by the log's time."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.nodes_of_tests import Count, Status
+from tests.running import ROOT, write, zuluko
+from tests.test_log import strictly
+from zuluko import read, record
+from zuluko.messages import Face, Faces, LockState
+
+SECOND = 10**9
+BASE = 1_700_000_000 * SECOND
+MARKS = ((100.0, 100.0),) * 5
+
+
+@pytest.fixture(scope="module")
+def evening(tmp_path_factory):
+    """Ten seconds in which nobody, then the owner, then nobody stands before the door."""
+    log = tmp_path_factory.mktemp("evening") / "faces.mcap"
+    face = Face(
+        box=(100.0, 80.0, 120.0, 140.0), landmarks=MARKS, score=0.95, name="owner", similarity=0.8, margin=0.5, quality=0.9
+    )  # fmt: skip
+    record(
+        [
+            Faces(items=(face,) if 30 <= n < 60 else (), size=(640, 480), stamp=BASE + n * SECOND // 15)
+            for n in range(150)
+        ],
+        log,
+        "faces",
+    )
+    return log
+
+
+def lockstep(log, graph: str, *arguments: str, seed: str = "0") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "zuluko", "replay", str(log), graph, "--lockstep", *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
+        env={**os.environ, "PYTHONHASHSEED": seed},
+    )  # fmt: skip
+
+
+def test_two_runs_of_the_door_say_the_same_bytes(evening, tmp_path):
+    runs = [
+        lockstep(evening, "door", "--out", str(tmp_path / f"{n}.mcap"), seed=str(n)).stdout.splitlines()
+        for n in range(3)
+    ]
+    digests = {run[-1].rpartition(" ")[2] for run in runs}
+    assert len(digests) == 1
+    assert len(digests.pop()) == 64
+    assert len({(tmp_path / f"{n}.mcap").read_bytes() for n in range(3)}) == 1
+    assert runs[0][:-1] == runs[1][:-1]
+
+
+def test_the_door_opens_once_and_locks_by_the_logs_time(evening, tmp_path):
+    out = tmp_path / "a.mcap"
+    assert lockstep(evening, "door", "--out", str(out)).returncode == 0
+    fired = [one for one in read(out, "rules.decision") if one.outcome == "fired"]
+    assert len(fired) == 1
+    assert 30 * SECOND // 15 <= fired[0].stamp - BASE < 40 * SECOND // 15
+    states: list[LockState] = list(read(out, "lock"))
+    opened = [one for one in states if one.state == "unlocked"]
+    assert opened[0].stamp == fired[0].stamp
+    assert opened[0].reason == "unlock"
+    assert states[-1].state == "locked"
+    (delivery,) = read(out, "rules.delivery")
+    assert (delivery.outcome, delivery.to, delivery.command) == ("taken", "lock", fired[0].command)
+    assert all(BASE <= time <= BASE + 10 * SECOND for _, _, time in strictly(out))
+    stream = read(out, "lock")
+    by_command = [stream.cause for state in stream if state.command and state.state == "unlocked"]
+    assert [hop.topic for hop in by_command[0]] == ["lock.commands.commands", "lock"]
+
+
+def test_another_log_gives_another_digest(evening, tmp_path):
+    whole, part = lockstep(evening, "door").stdout, lockstep(evening, "door", "--to", "3s").stdout
+    assert whole.splitlines()[-1].rpartition(" ")[2] != part.splitlines()[-1].rpartition(" ")[2]
+
+
+COUNTING = """
+nodes:
+  count: {run: "NODES:count", hz: 100, limit: 30}
+  double: {run: "NODES:double", in: {counts: count}}
+"""
+CLOCK = '  clock: {run: "NODES:clock", in: {ticks: every 100ms}}'
+
+
+def test_timers_and_last_words_are_the_logs(tmp_path):
+    graph = write(tmp_path, COUNTING)
+    timed = write(tmp_path, COUNTING + CLOCK, "timed.yaml")
+    log = tmp_path / "a.mcap"
+    assert zuluko("up", graph, "--record", str(log), "--json").returncode == 0
+    out = tmp_path / "b.mcap"
+    done = lockstep(log, timed, "--only", "count", "--out", str(out), "--to", "250ms")
+    assert done.returncode == 0, done.stderr
+    begin = strictly(log)[0][2]
+    assert [one.text for one in read(out, "clock", kind=Status)] == ["tick 1", "tick 2"]
+    stream = read(out, "clock", kind=Status)
+    assert [stream.now - begin for _ in stream] == [SECOND // 10, SECOND // 5]
+    assert [one.text for one in read(out, "double.status", kind=Status)] == ["last words"]
+    assert [one.n for one in read(out, "double.count", kind=Count)][:3] == [2, 4, 6]
+
+
+FAILS = """
+from collections.abc import Iterator
+
+from zuluko import Message, Stream
+from zuluko.messages import Faces
+
+class Odd(Message, tag="LockstepOdd/1"):
+    n: int = 0
+
+def odd(faces: Stream[Faces]) -> Iterator[Odd]:
+    for number, message in enumerate(faces):
+        yield Odd(stamp=message.stamp, n=1 // (5 - number))
+
+def free() -> Iterator[Faces]:
+    yield Faces()
+
+def also(faces: Stream[Faces]) -> Iterator[Odd]:
+    for message in faces:
+        yield Odd(stamp=message.stamp)
+"""
+
+
+def test_a_node_that_fails_is_told_with_its_own_lines(evening, tmp_path):
+    (tmp_path / "odd_node.py").write_text(FAILS)
+    graph = write(
+        tmp_path,
+        'nodes:\n  faces: {run: "./odd_node.py:free"}\n  odd: {run: "./odd_node.py:odd", in: {faces: faces}}\n',
+    )
+    done = lockstep(evening, graph)
+    assert done.returncode == 1
+    assert "n=1 // (5 - number)" in done.stderr
+    assert done.stderr.splitlines()[-1] == "odd failed: integer division or modulo by zero"
+
+
+def test_a_node_that_no_log_drives_is_told(evening, tmp_path):
+    (tmp_path / "odd_node.py").write_text(FAILS)
+    text = 'nodes:\n  faces: {run: "./odd_node.py:free"}\n  also: {run: "./odd_node.py:also", in: {faces: other}}\n  other: {run: "./odd_node.py:free"}\n'
+    done = lockstep(evening, write(tmp_path, text), "--only", "faces")
+    assert done.returncode == 1
+    assert "other has no stream to drive it, and the log does not hold what it says" in done.stderr
+    assert "name it: zuluko replay LOG GRAPH --lockstep" in lockstep(evening, "").stderr
