@@ -119,6 +119,15 @@ def test_files_are_split_without_a_gap_and_the_oldest_deleted(run_dir, tmp_path)
     assert sum(file.stat().st_size for file in again.recording.progress.files if file.exists()) < 250_000
 
 
+def test_the_type_is_known_of_a_publisher_that_has_gone(run_dir, tmp_path):
+    faces = Publisher("g", "faces", Faces)
+    taped = Taped("faces", plan=Plan(tmp_path / "a.mcap"))
+    faces.send(Faces(stamp=1))
+    faces.close()
+    taped.end()
+    assert [one.stamp for one in read(tmp_path / "a.mcap", "faces")] == [1]
+
+
 @pytest.mark.skipif(not membarrier.available(), reason="this kernel has no membarrier(2)")
 def test_a_loss_is_counted_by_cause_and_told_in_the_log(run_dir, tmp_path):
     faces = Publisher("g", "faces", Faces)

@@ -14,7 +14,7 @@ from zuluko.bus.live import Waker
 from zuluko.bus.log_schema import encode
 from zuluko.bus.poller import Poller
 from zuluko.bus.subscriber import Subscriber
-from zuluko.bus.topics import announcement
+from zuluko.bus.topics import Announcement
 from zuluko.bus.wire import VERSION, Envelope, WireError, inline
 
 KEEP = INDEX_LENGTH  # messages that a busy recorder may be behind: all that the lane's index holds
@@ -52,8 +52,13 @@ class Tap(Subscriber[bytes]):
     """One topic; the body of its envelopes is the whole message as it belongs into a log."""
 
     def __init__(self, graph: str, topic: str, poller: Poller) -> None:
+        self.told: Announcement | None = None
         super().__init__(graph, topic, Any, keep=KEEP, poller=poller)  # type: ignore[arg-type]
         self._decode = self._take
+
+    def _join_lane(self, told: Announcement) -> bool:
+        self.told = told  # who has gone by the time its message is written tells no more
+        return super()._join_lane(told)
 
     def _take(self, data: bytes) -> Envelope[bytes]:
         try:
@@ -93,7 +98,6 @@ class Taps:
         self._linger = linger
         self.taps: dict[str, Tap] = {}
         self._waker, self._poller, self._on_wait = waker, poller, on_wait
-        self._types: dict[str, tuple[str, bytes]] = {}
         poller.watch(waker.fd)
         for topic in topics:
             self.add(topic)
@@ -106,14 +110,11 @@ class Taps:
     def lost(self) -> dict[str, Counter[str]]:
         return {topic: tap.lost.copy() for topic, tap in self.taps.items() if tap.lost}
 
-    def type_of(self, topic: str) -> tuple[str, bytes]:
-        """The wire name of a topic's type and its schema for a log, as its publisher told them."""
-        if topic not in self._types:
-            told = announcement(self.graph, topic)
-            if told is None:
-                return "", b"{}"
-            self._types[topic] = told.type, encode(told.schema)
-        return self._types[topic]
+    def type_of(self, heard: Heard) -> tuple[str, bytes]:
+        """The wire name of a message's type and its schema for a log, as its publisher told them; of one
+        that told nothing, the name that the message has."""
+        told = self.taps[heard.topic].told
+        return (told.type, encode(told.schema)) if told else (_type_in(heard.data), b"{}")
 
     def __iter__(self) -> Iterator[list[Heard]]:
         while not self._waker.stopped:
@@ -156,6 +157,11 @@ def with_jpeg(data: bytes, quality: int) -> bytes:
         return data
     body = {key: _jpeg(one, quality) if _is_picture(one) else one for key, one in body.items()}
     return _encode((loose.version, loose.seq, loose.sent, loose.cause, body))
+
+
+def _type_in(data: bytes) -> str:
+    body = msgspec.msgpack.decode(_loosely(data).body)
+    return str(body.get("type", "")) if isinstance(body, dict) else ""
 
 
 def _is_handle(value: Any) -> bool:

@@ -132,8 +132,6 @@ class Recording:
         self.progress.lost = self._losses()
         if not batch:
             return not self.failure
-        for topic in {heard.topic for heard in batch}:
-            self._taps.type_of(topic)
         size = sum(len(heard.data) for heard in batch)
         if self._waiting + size > MOST_WAITING:
             for heard in batch:
@@ -185,7 +183,7 @@ class Recording:
     def _write(self, heard: Heard) -> None:
         channel = self._writer.channels.get(heard.topic)
         if channel is None:
-            channel = self._writer.topic(heard.topic, *self._taps.type_of(heard.topic))
+            channel = self._writer.topic(heard.topic, *self._taps.type_of(heard))
         data = with_jpeg(heard.data, self._plan.quality) if self._plan.images == "jpeg" else heard.data
         self._writer.write(channel, data, seq=heard.seq, sent=heard.sent, received=heard.received)
         self.progress.messages += 1
