@@ -367,6 +367,33 @@ def test_a_limit_on_files_is_as_a_full_disk(tmp_path):
     assert len(strictly(log)) == len(list(read(log, "faces"))) > 100
 
 
+def test_the_last_chunks_give_their_place_to_the_index(tmp_path):
+    log, encode = tmp_path / "a.mcap", Encoder()
+    before, old = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, before[1]))
+    writer, written = LogWriter(log), []
+
+    def fill() -> None:
+        channel = writer.topic("faces", "Faces/1", b"{}")
+        while True:  # a chunk each, so that the index is long
+            seq = len(written)
+            writer.write(channel, encode(faces(seq), seq=seq, sent=seq), seq=seq, sent=seq, received=seq)
+            written.append(seq)
+            writer.flush()
+
+    try:
+        with pytest.raises(LogFullError, match="File too large"):
+            fill()
+        writer.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, old)
+    kept = [seq for _, seq, _ in strictly(log)]
+    assert kept == written[: len(kept)]
+    assert writer.dropped > 10
+    assert len(kept) + writer.dropped + 1 == len(written)
+
+
 def test_pictures_of_a_type_with_two_arrays_are_read(tmp_path):
     class Stereo(Message, tag="TestStereo/1"):
         left: Annotated[np.ndarray, Array("u1", (None, None))]
