@@ -177,6 +177,15 @@ def spawning() -> Iterator[Count]:
         time.sleep(0.02)
 
 
+def leaving(ticks: Stream[Tick]) -> Iterator[Count]:
+    """Has a process of a session of its own, that outlives it."""
+    import subprocess
+
+    child = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    for _ in ticks:
+        yield Count(n=child.pid)
+
+
 def numbered(*, start: int = 0, step: int = 10, limit: int = 20) -> Iterator[Count]:
     """Stamps in milliseconds: start, start + step, ..."""
     for n in range(limit):

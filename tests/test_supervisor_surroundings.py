@@ -1,6 +1,7 @@
 """What becomes of a graph when what is around it gives way: a full disk, a closed terminal, a reader who has
 gone, a supervisor that stood still, a folder that was removed."""
 
+import json
 import os
 import pty
 import resource
@@ -14,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.asking import ask
-from tests.running import ROOT, alive, children, up, write
+from tests.running import ROOT, alive, children, up, write, zuluko
 from tests.test_supervisor import CHAIN
 from tests.waiting import until
 from zuluko.bus.topics import graph_dir, run_dir
@@ -127,3 +128,25 @@ def test_nodes_for_which_there_is_no_descriptor_wait_and_nobody_dies_of_it(tmp_p
             assert len(started) > 2
             assert sorted(set(graph.children()) - {"view"}) == sorted(started)
             assert graph.stop() == 0
+
+
+def test_what_a_node_started_in_a_session_of_its_own_ends_with_the_graph(tmp_path):
+    with up(write(tmp_path, 'nodes: {a: {run: "NODES:leaving", in: {ticks: every 50ms}}}')) as graph:
+        graph.wait_for("a", "ready")
+        left = json.loads(zuluko("echo", "a", "-n", "1", "--json").stdout)["body"]["n"]
+        os.kill(graph.children()["a"], signal.SIGKILL)
+        graph.wait_for("a", "ready", graph.wait_for("a", "died"))
+        assert children(graph.process.pid)["sleep"] == left
+        assert graph.stop() == 0
+        assert not alive(left)
+
+
+def test_what_a_node_left_and_has_ended_leaves_no_zombie(tmp_path):
+    with up(write(tmp_path, 'nodes: {a: {run: "NODES:leaving", in: {ticks: every 50ms}}}')) as graph:
+        graph.wait_for("a", "ready")
+        left = json.loads(zuluko("echo", "a", "-n", "1", "--json").stdout)["body"]["n"]
+        os.kill(graph.children()["a"], signal.SIGKILL)
+        until(lambda: children(graph.process.pid).get("sleep") == left, what="an orphan of the graph")
+        os.kill(left, signal.SIGKILL)
+        until(lambda: not Path(f"/proc/{left}").exists(), what="no zombie")
+        assert graph.stop() == 0

@@ -30,6 +30,11 @@ class Audience:
         self._graph, self._watch, self._left = graph, watch, left
         self._selector, self._teller = selector, teller
 
+    @property
+    def pid(self) -> int:
+        """The view's process; 0 where there is none."""
+        return self._teller.view.pid if self._teller.view else 0
+
     def start(self) -> None:
         if self._watch:
             view = self._teller.view = Helper(f"{self._graph}/view", self._watch)

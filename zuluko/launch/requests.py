@@ -49,6 +49,11 @@ class Requests:
         self._stops: list[Caller] = []
         self._restarts: list[tuple[Caller, Child]] = []
 
+    @property
+    def pids(self) -> list[int]:
+        """The processes in which edits are tried."""
+        return [trial.pid for trial in self._trials]
+
     def take(self, caller: Caller, request: Request) -> None:
         match request.do:
             case "status":

@@ -29,6 +29,7 @@ from zuluko.launch.imported import Imported
 from zuluko.launch.journal import Journal
 from zuluko.launch.node import USER_MISTAKE
 from zuluko.launch.order import SETTLE, Order
+from zuluko.launch.orphans import Orphans
 from zuluko.launch.requests import Requests
 from zuluko.launch.runner import GRACE
 from zuluko.launch.status import Status
@@ -81,6 +82,8 @@ class Supervisor:
             stack.callback(lock.release)
             stack.callback(self._teller.account.close)
             control = stack.enter_context(Control(self._graph.name, self._selector, self._requests.take))
+            orphans = Orphans(self._pids)
+            stack.callback(orphans.end)
             stack.callback(self._leave_nothing)
             self._take_signals()
             _make_ready_to_fork()
@@ -88,6 +91,7 @@ class Supervisor:
             self._switches.start(self.children)
             while self._turn():
                 control.tidy()
+                orphans.reap()
                 self._check_name(lock)
             shown = self._audience.end(self._health.failed)
             return self._status or shown
@@ -99,6 +103,11 @@ class Supervisor:
             self._status = 1
             self._tell(text=f"{lock.folder} was removed while the graph runs; it stops; start it anew")
             self._stop()
+
+    def _pids(self) -> set[int]:
+        """The processes that it has started."""
+        helpers = (self._audience.pid, self._switches.pid, *self._requests.pids)
+        return {*helpers, *(child.pid for child in self.children.values())} - {0}
 
     def _leave_nothing(self) -> None:
         for child in self.children.values():

@@ -60,6 +60,11 @@ class Switches:
         self._selector.register(self._helper.pidfd, selectors.EVENT_READ, self._on_exit)
 
     @property
+    def pid(self) -> int:
+        """The watcher's process; 0 where there is none."""
+        return self._helper.pid if self._helper else 0
+
+    @property
     def due(self) -> float | None:
         """When a watcher that died starts again, on the monotonic clock."""
         return self._restart_at
