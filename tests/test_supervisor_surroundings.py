@@ -150,3 +150,15 @@ def test_what_a_node_left_and_has_ended_leaves_no_zombie(tmp_path):
         os.kill(left, signal.SIGKILL)
         until(lambda: not Path(f"/proc/{left}").exists(), what="no zombie")
         assert graph.stop() == 0
+
+
+def test_a_view_that_stands_still_is_ended_and_that_is_told(tmp_path):
+    with up(write(tmp_path, CHAIN)) as graph:
+        graph.wait_for("zuluko", "the graph is ready")
+        view = graph.children()["view"]
+        os.kill(view, signal.SIGSTOP)
+        assert graph.stop() == 1
+        assert graph.process.stderr.read() == (
+            b"the view did not end within 3 s; what it was to show last is lost\n"
+        )
+        assert not alive(view)

@@ -57,10 +57,15 @@ class Audience:
         status = 0
         if view := self._teller.view:
             view.hang_up()
-            status = abs(self._reap()) if view.ends_within(PATIENCE) else 1
+            status = abs(self._reap()) if view.ends_within(PATIENCE) else self._give_up()
         if failed:
             self._tell_last(failed)
         return status
+
+    def _give_up(self) -> int:
+        """Tells that the view is stuck; the graph's exit status, since nobody knows whether it did well."""
+        aloud(f"the view did not end within {PATIENCE:g} s; what it was to show last is lost")
+        return 1
 
     def _tell_last(self, child: Child) -> None:
         """How a node ended and its last lines, where they are not lost in the rest."""
