@@ -107,8 +107,12 @@ def test_a_slow_reader_gets_the_pictures_that_are_due_and_never_old_ones(video):
 
 def test_a_loop_goes_on_in_the_same_rhythm(video):
     frames = list(islice(camera(source=str(video), size=None, loop=True), 30))
-    assert [level_of(frame.image) for frame in frames] == [number % 12 for number in range(30)]
-    assert {round((b.stamp - a.stamp) / 1e6, 1) for a, b in pairwise(frames)} == {16.7}
+    beats = [
+        (frame.stamp - frames[0].stamp) * 60 / 1e9 for frame in frames
+    ]  # some are left out when it is late
+    assert [beat - round(beat) for beat in beats] == pytest.approx([0.0] * 30, abs=0.01)
+    assert [level_of(frame.image) for frame in frames] == [round(beat) % 12 for beat in beats]
+    assert round(beats[-1]) >= 29
 
 
 def test_a_folder_plays_in_the_order_of_its_numbers(folder):

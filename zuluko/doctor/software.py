@@ -18,6 +18,8 @@ WHEELS = {
     "rich": "rich",
     "PyYAML": "yaml",
     "mcap": "mcap",
+    "zstandard": "zstandard",
+    "lz4": "lz4.frame",
     "onnxruntime": "onnxruntime",
     "opencv-python-headless": "cv2",
     "common-expression-language": "cel",
