@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import sys
 import time
 from collections import deque
@@ -16,6 +17,8 @@ from zuluko.launch.status import Account
 
 A_SECOND, AT_ONCE = 200, 1000  # lines of a node's log
 LAST = 20  # lines that are told of one that poured out more
+HEARING = 0.1  # s that a word waits for a reader who stands still
+PIECE = 512  # bytes, which a pipe takes whole once it takes any
 
 
 class Teller:
@@ -97,8 +100,12 @@ class Flow:
 
 
 def aloud(text: str) -> None:
-    """Says something on standard error, at once. Where that cannot be, on a full disk or in a terminal that
-    was closed, it is lost; what is left in a buffer would come up again with every later word."""
+    """Says something on standard error, at once. Where that cannot be, on a full disk, in a terminal that
+    was closed, or before a reader who stands still, it is lost; what is left in a buffer would come up again
+    with every later word."""
     if sys.stderr:
+        rest = f"{text}\n".encode(errors="replace")
         with suppress(OSError):
-            os.write(sys.stderr.fileno(), f"{text}\n".encode(errors="replace"))
+            end = sys.stderr.fileno()
+            while rest and select.select([], [end], [], HEARING)[1]:
+                rest = rest[os.write(end, rest[:PIECE]) :]
