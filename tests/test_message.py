@@ -7,7 +7,23 @@ import pytest
 
 from zuluko import Array, Message
 from zuluko.bus.message import MessageError, arrays, check_arrays, tag, topic_suffix
-from zuluko.messages import Faces, Frame, LockCommand, LockState
+from zuluko.bus.wire import Decoder, Encoder
+from zuluko.messages import (
+    Faces,
+    Frame,
+    Grid,
+    Imu,
+    LaserScan,
+    LockCommand,
+    LockState,
+    Odometry,
+    Pose,
+    Quaternion,
+    Transform,
+    Transforms,
+    Twist,
+    Vector3,
+)
 
 
 class Scan(Message, tag="Scan/1"):
@@ -45,3 +61,25 @@ def test_fitting_arrays_pass():
 def test_topics_take_the_types_name(kind, name):
     assert topic_suffix(kind) == name
     assert tag(kind) == f"{kind.__name__}/1"
+
+
+def test_the_standard_messages_go_through_the_wire_as_they_are():
+    covariance = tuple(0.1 * n for n in range(9))
+    imu = Imu(
+        stamp=5, angular_velocity=Vector3(z=0.3), linear_acceleration=Vector3(z=9.81), orientation=Quaternion(),
+        angular_velocity_covariance=covariance,
+    )  # fmt: skip
+    scan = LaserScan(
+        stamp=6,
+        ranges=np.array([1.0, np.inf, np.nan], "<f4"),
+        angle_min=-1.0,
+        angle_max=1.0,
+        angle_increment=1.0,
+    )
+    grid = Grid(cells=np.array([[0, 100, -1]], "i1"), resolution=0.05)
+    moves = Transforms(items=(Transform(frame="odom", child_frame="base_link", stamp=7),), stamp=7)
+    for message in (imu, Odometry(linear=Vector3(x=1.0)), Pose(), Twist(), moves, scan, grid):
+        check_arrays(message)
+        again = Decoder(type(message))(Encoder()(message, seq=1, sent=2)).body
+        for name in message.__struct_fields__:
+            np.testing.assert_equal(getattr(again, name), getattr(message, name))

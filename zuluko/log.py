@@ -126,7 +126,7 @@ def known_types() -> dict[str, type[Message]]:
     while waiting:
         for kind in waiting.pop().__subclasses__():
             waiting.append(kind)
-            if kind.__module__ == messages.__name__ or tag(kind) not in found:
+            if kind.__module__.startswith(f"{messages.__name__}.") or tag(kind) not in found:
                 found[tag(kind)] = kind
     return found
 

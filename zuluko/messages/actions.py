@@ -1,62 +1,12 @@
-"""The standard messages. Units are SI, angles radians, pixels count from the image's top left corner."""
+"""Commands to actuators, and what became of them."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
-from zuluko.bus.message import Array, Command, Message
+from zuluko.bus.message import Command, Message
 
 Result = Literal["done", "failed", "refused"]  # of a command: refused before anything was tried
-Point = tuple[float, float]
-Verdict = Literal["true", "false", "unknown"]
-Outcome = Literal["fired", "held", "false", "unknown", "cooldown", "blocked", "ended"]
-
-
-class Frame(Message, tag="Frame/1"):
-    """One picture; ``stamp`` is the moment at which it was grabbed.
-
-    ``image``  height x width x 3 bytes, blue, green, red, rows from the top
-    ``scene``  ground truth where the source knows it (the demo, a labelled recording), else empty;
-               it is there to judge by, perception never reads it
-    """
-
-    image: Annotated[NDArray[np.uint8], Array("u1", (None, None, 3))]
-    scene: str = ""
-
-
-class Face(msgspec.Struct, kw_only=True, frozen=True):
-    """One face in a picture.
-
-    ``box``         x, y, width, height in pixels; may reach beyond the image's edge
-    ``landmarks``   right eye, left eye, nose tip, right and left corner of the mouth (the subject's right),
-                    each x, y in pixels
-    ``score``       the detector's confidence, 0 to 1
-    ``name``        the person, or empty where nobody in the gallery is similar enough
-    ``similarity``  best cosine to the most similar person's templates, -1 to 1; -1 where it was not looked
-                    for: the gallery is empty, or the face too small or not among the largest four
-    ``margin``      how much more similar that person is than the second best; with one person in the
-                    gallery there is nobody to confuse them with, and the margin is 2; 0 beside a
-                    similarity that was not looked for
-    ``quality``     0 to 1: the least of the face's size, sharpness and frontality, each against what
-                    enrolment asks for; 0 where it was not looked for, as the similarity
-    """
-
-    box: tuple[float, float, float, float]
-    landmarks: tuple[Point, Point, Point, Point, Point]
-    score: float
-    name: str = ""
-    similarity: float = -1.0
-    margin: float = 0.0
-    quality: float = 0.0
-
-
-class Faces(Message, tag="Faces/1"):
-    """The faces in one picture, the largest first; ``size`` is the picture's width and height in pixels."""
-
-    items: tuple[Face, ...] = ()
-    size: tuple[int, int] = (0, 0)
 
 
 class Delivery(Message, tag="Delivery/1"):
@@ -252,43 +202,4 @@ class Note(Message, tag="Note/1"):
     value: float = 0.0
     since: int = 0
     reason: str = ""
-    command: str = ""
-
-
-class Clause(msgspec.Struct, kw_only=True, frozen=True):
-    """One condition of a rule as it stood: its text, its verdict, and the values that it read by name."""
-
-    text: str
-    verdict: Verdict
-    values: dict[str, Any] = {}
-
-
-class Decision(Message, tag="Decision/1"):
-    """One evaluation of one rule, fired or not; ``stamp`` is that of the evidence it stands on.
-
-    ``outcome``  fired; held (true, but not yet often or long enough, or still true since it fired); false;
-                 unknown (evidence missing, too old or out of order); cooldown; blocked (by another rule,
-                 or by its own commands that are still to come); ended (false again after it had fired)
-    ``reason``   the same as a sentence
-    ``topic``, ``seq``  the message that was evaluated
-    ``clauses``  each condition; of a list rule, those of the item that fired or came nearest (``any``), or
-                 that is the furthest from it (``all``)
-    ``seen``     how many of the last ``of`` evaluations were true, for that item's name
-    ``held``     for how long, in seconds, that has been enough
-    ``age``      the evidence's age, in seconds, when it was evaluated
-    ``since``    the stamp (ns) of the evidence with which it became enough; 0 while it is not
-    ``command``  the id of the command that it gave (of several, the first), or empty
-    """
-
-    rule: str
-    outcome: Outcome
-    reason: str = ""
-    topic: str = ""
-    seq: int = -1
-    clauses: tuple[Clause, ...] = ()
-    seen: int = 0
-    of: int = 1
-    held: float = 0.0
-    age: float = 0.0
-    since: int = 0
     command: str = ""

@@ -1,0 +1,83 @@
+"""The standard messages. Units are SI, angles radians, pixels count from the image's top left corner."""
+
+from zuluko.messages.actions import (
+    Delivery,
+    DriveCommand,
+    DriveState,
+    LockCommand,
+    LockState,
+    Note,
+    NotifyCommand,
+    NotifyState,
+    PublishCommand,
+    Result,
+    RunCommand,
+    RunState,
+    SayCommand,
+    SayState,
+    SnapshotCommand,
+    SnapshotState,
+)
+from zuluko.messages.decision import (
+    Clause,
+    Decision,
+    Outcome,
+    Verdict,
+)
+from zuluko.messages.motion import (
+    Imu,
+    Odometry,
+    Pose,
+    Quaternion,
+    Transform,
+    Transforms,
+    Twist,
+    Vector3,
+)
+from zuluko.messages.space import (
+    Grid,
+    LaserScan,
+)
+from zuluko.messages.vision import (
+    Face,
+    Faces,
+    Frame,
+    Point,
+)
+
+__all__ = [
+    "Clause",
+    "Decision",
+    "Delivery",
+    "DriveCommand",
+    "DriveState",
+    "Face",
+    "Faces",
+    "Frame",
+    "Grid",
+    "Imu",
+    "LaserScan",
+    "LockCommand",
+    "LockState",
+    "Note",
+    "NotifyCommand",
+    "NotifyState",
+    "Odometry",
+    "Outcome",
+    "Point",
+    "Pose",
+    "PublishCommand",
+    "Quaternion",
+    "Result",
+    "RunCommand",
+    "RunState",
+    "SayCommand",
+    "SayState",
+    "SnapshotCommand",
+    "SnapshotState",
+    "Transform",
+    "Transforms",
+    "Twist",
+    "Vector3",
+    "Verdict",
+]
