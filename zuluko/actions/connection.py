@@ -30,7 +30,7 @@ def connected(host: str, port: int, *, timeout: float, tls: bool) -> Iterator[so
         if late.is_set():  # what was cut off may look whole
             raise TimeoutError
     except Exception as error:
-        if late.is_set() or isinstance(error, TimeoutError):
+        if isinstance(error, TimeoutError) or time.monotonic() >= begun + timeout:
             raise TimeoutError(f"it took longer than {timeout:g} s") from None
         raise
     finally:
