@@ -133,6 +133,43 @@ def test_when_readers_hold_every_slot_the_loss_is_told_at_both_ends(run_dir):
         end.close()
 
 
+def test_a_frame_that_is_being_made_has_its_readers_rehearse(monkeypatch, edge, way):
+    """They go through the last message again; nothing is received, lost or held by it."""
+    publisher, subscriber = edge(Frame)
+    rehearsed = []
+    decode = subscriber._decode
+    monkeypatch.setattr(subscriber, "_decode", lambda data: rehearsed.append(data) or decode(data))
+    for number in range(20):
+        if (image := publisher.empty((480, 640, 3), np.dtype("u1"))) is None:
+            image = np.empty((480, 640, 3), "u1")
+        image[:] = number
+        until(lambda: subscriber.wait(0) is None and (way == "nng" or len(rehearsed) >= 2 * number))
+        publisher.send(Frame(stamp=number, image=image))
+        del image
+        got = subscriber.wait(5)
+        assert (got.seq, int(got.body.image[0, 0, 0])) == (number, number)
+        del got
+    assert len(rehearsed) >= (39 if way == "lane" else 20)
+    assert subscriber.received == 20
+    assert not subscriber.lost
+    if subscriber._reader:
+        assert not any(subscriber._reader._leases)
+
+
+@pytest.mark.skipif(not membarrier.available(), reason="this kernel has no membarrier(2)")
+def test_a_rehearsal_with_a_frame_that_has_gone_is_no_loss(monkeypatch):
+    monkeypatch.setenv("ZULUKO_SLOTS", "2")
+    publisher, subscriber = Publisher("door", "few", Frame), Subscriber("door", "few", Frame)
+    publisher.send(Frame(image=np.zeros((480, 640, 3), "u1")))
+    assert subscriber.wait(5)
+    taken = [publisher.empty((480, 640, 3), np.dtype("u1")) for _ in range(2)]
+    assert all(array is not None for array in taken)
+    subscriber._rehearse()
+    assert not subscriber.lost
+    subscriber.close()
+    publisher.close()
+
+
 @pytest.mark.parametrize("size", [100_000, 200_000, 900_000])
 def test_a_message_too_long_for_the_ring_arrives(edge, size):
     publisher, subscriber = edge(Decision)

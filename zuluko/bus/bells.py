@@ -8,7 +8,7 @@ from pathlib import Path
 
 from zuluko.bus.lane import NO_BELL
 from zuluko.bus.lane_writer import Writer
-from zuluko.bus.poller import bell_path
+from zuluko.bus.poller import GET_READY, RING, bell_path
 
 ROUND = 500_000_000  # ns between two looks for readers that died
 
@@ -21,6 +21,11 @@ class Bells:
         self._words: dict[int, int] = {}
         self._ropes: dict[int, int] = {}
         self._next_round = 0
+
+    @property
+    def any(self) -> bool:
+        """Whether somebody was rung the last time."""
+        return bool(self._ropes)
 
     @property
     def count(self) -> int:
@@ -37,10 +42,14 @@ class Bells:
             for cell in list(self._words):
                 self._bury(cell)
 
-    def _pull(self) -> None:
+    def forewarn(self) -> None:
+        """Has all get ready for a frame that is being made."""
+        self._pull(GET_READY)
+
+    def _pull(self, word: bytes = RING) -> None:
         for cell, rope in list(self._ropes.items()):
             try:
-                os.write(rope, b"!")
+                os.write(rope, word)
             except BlockingIOError:
                 pass  # it has been rung often enough
             except OSError:

@@ -96,24 +96,23 @@ class Publisher:
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any] | None:
         """An array in a free slot, to be filled and published without a copy; None when there is none."""
-        return self._lane.empty(shape, dtype) if self._lane else None
+        array = self._lane.empty(shape, dtype) if self._lane else None
+        if array is not None and self._bells:
+            self._bells.forewarn()
+        return array
 
     def send(self, message: Message, cause: tuple[Hop, ...] = ()) -> Envelope[Message]:
         """Publishes; raises MessageError for an array that is not what its type says."""
         if self._has_arrays:
             check_arrays(message)
         envelope = Envelope(VERSION, self.seq, clock.now(), cause[-LONGEST_CAUSE:], message)
-        self._by_handle = False
-        data = b""
         if self.seq % PROOF == 0:
             self._prove(message)
-        if self._lane:
-            data = self._send_lane(envelope)
+        data = self._encoded(envelope)
         if len(self._socket.pipes):
-            if self._by_handle or not data:
-                data = self._encode_inline(envelope)
-            self._check(len(data))
-            self._socket.send(data)
+            self._send_to_all(envelope, data)
+        else:
+            self._send_lane(envelope, data)
         local.hand_over(self._graph, self.topic, envelope)
         self.seq += 1
         return envelope
@@ -125,19 +124,39 @@ class Publisher:
         except msgspec.MsgspecError as error:
             raise MessageError(f"a {type(message).__name__} is not what its type says: {error}") from None
 
-    def _send_lane(self, envelope: Envelope[Message]) -> bytes:
-        """Puts a message into the lane; what it put, or nothing when there was no room for its arrays."""
-        assert self._lane
-        assert self._bells
+    def _encoded(self, envelope: Envelope[Message]) -> bytes:
+        """A message as the lane has it; nothing when there is no room for its arrays."""
+        self._by_handle = False
         try:
             data = self._encode(envelope)
-            self._check(len(data))
+        except NoSlotError:
+            return b""
+        self._check(len(data))
+        return data
+
+    def _send_to_all(self, envelope: Envelope[Message], data: bytes) -> None:
+        """Through the lane and over nng; who waits at the lane, where it takes less, comes first."""
+        lane_first = self._bells is not None and self._bells.any
+        if lane_first:
+            self._send_lane(envelope, data)
+        inline = self._encode_inline(envelope) if self._by_handle or not data else data
+        self._check(len(inline))
+        self._socket.send(inline)
+        if not lane_first:
+            self._send_lane(envelope, data)
+
+    def _send_lane(self, envelope: Envelope[Message], data: bytes) -> None:
+        if not (self._lane and self._bells):
+            return
+        try:
             self._lane.put(data if len(data) <= self._lane.largest else self._blob(data))
         except NoSlotError:
-            self.lost["ring full"] += 1
             self._lane.put(data := b"")
+        if not data:
+            self.lost["ring full"] += 1
         self._bells.ring(envelope.sent)
-        return data
+        if self._by_handle:
+            os.sched_yield()  # a reader may have been woken on this core, and wait until we sleep
 
     def _check(self, size: int) -> None:
         if size > self._largest:
@@ -162,6 +181,8 @@ class Publisher:
         slot = self._lane.take(array.nbytes)
         if slot is None:
             raise NoSlotError
+        if self._bells:
+            self._bells.forewarn()
         np.copyto(self._lane.room(slot, array.dtype, array.shape), array)
         generation = self._lane.open(slot)
         self._lane.let_go(slot)
