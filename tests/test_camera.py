@@ -80,8 +80,9 @@ def camera_threads() -> list[threading.Thread]:
 def test_a_file_plays_at_its_own_rate_and_ends(video):
     began = clock.now()
     frames = list(camera(source=str(video), size=None, hz=5))
-    assert [level_of(frame.image) for frame in frames] == list(range(12))
-    assert {round((b.stamp - a.stamp) / 1e6, 1) for a, b in pairwise(frames)} == {16.7}
+    levels = [level_of(frame.image) for frame in frames]
+    assert levels == [round((frame.stamp - frames[0].stamp) * 60 / 1e9) for frame in frames]
+    assert levels == sorted(set(levels))  # some are left out when it is late
     assert frames[0].stamp >= began
     assert clock.now() >= frames[-1].stamp
 
@@ -118,8 +119,10 @@ def test_a_loop_goes_on_in_the_same_rhythm(video):
 def test_a_folder_plays_in_the_order_of_its_numbers(folder):
     (folder / "notes.txt").write_text("no picture")
     frames = list(camera(source=str(folder), size=None, hz=200))
-    assert [level_of(frame.image) for frame in frames] == list(range(12))
-    assert {b.stamp - a.stamp for a, b in pairwise(frames)} == {5_000_000}
+    levels = [level_of(frame.image) for frame in frames]  # some are left out when it is late
+    assert levels == [(frame.stamp - frames[0].stamp) // 5_000_000 for frame in frames]
+    assert levels == sorted(set(levels))
+    assert levels[-1] == 11
 
 
 def test_a_single_picture_is_a_folder_of_one(folder):
@@ -132,16 +135,23 @@ def test_damaged_pictures_in_a_folder_are_told_and_skipped(folder, caplog):
     (folder / "picture4.jpg").write_bytes(jpeg[: len(jpeg) // 2])
     (folder / "picture4.png").unlink()
     (folder / "picture5.png").write_bytes(b"")
-    frames = list(camera(source=str(folder), size=None, hz=200))
-    assert [level_of(frame.image) for frame in frames] == [0, 1, 2, 3, 6, 7, 8, 9, 10, 11]
-    told = [record.getMessage() for record in caplog.records]
-    assert told == [
+    wanted = {
         f"{folder / name}: {why}; going on with the next one"
         for name, why in (
             ("picture4.jpg", "it is a JPEG that was cut short"),
             ("picture5.png", "the file is empty"),
         )
-    ]
+    }
+    seen = set()
+    for frame in camera(
+        source=str(folder), size=None, hz=200, loop=True
+    ):  # some are left out when it is late
+        seen.add(level_of(frame.image))
+        told = {record.getMessage() for record in caplog.records}
+        if told >= wanted and seen >= {3, 6}:
+            break
+    assert told == wanted
+    assert not seen & {4, 5}
 
 
 def test_a_folder_of_nothing_but_damaged_pictures_is_an_error_even_in_a_loop(tmp_path):
