@@ -229,3 +229,25 @@ def test_a_breakpoint_in_a_thread_stops_in_the_terminal(tmp_path):
         terminal.expect_exact("1\r\n")
         terminal.sendline("clear")
         terminal.kill(9)
+
+
+@pytest.mark.parametrize(
+    ("kind", "has_arrays"), [("LockState(state='locked')", False), ("Frame(image=empty((2, 2, 3)))", True)]
+)
+def test_numpy_is_loaded_once_and_only_for_arrays(tmp_path, kind, has_arrays):
+    """It is 14 MB; a launcher that has loaded it shares them with its nodes."""
+    name = kind.partition("(")[0]
+    (tmp_path / "says.py").write_text(
+        f"from collections.abc import Iterator\nfrom zuluko import Stream, Tick, empty\nfrom zuluko.messages import {name}\n"
+        f"def says(ticks: Stream[Tick]) -> Iterator[{name}]:\n    for tick in ticks:\n        yield {kind}\n"
+        f"def hears(them: Stream[{name}]) -> None:\n    for one in them:\n        print('heard')\n"
+    )
+    text = (
+        'nodes: {a: {run: ./says.py, in: {ticks: every 100ms}}, b: {run: "./says.py:hears", in: {them: a}}}'
+    )
+    with up(write(tmp_path, text)) as running:
+        running.wait_for("b", "heard")
+        pids = running.children()
+        assert set(pids) == {"view", "a", "b"}
+        for pid in (running.process.pid, *pids.values()):
+            assert ("_multiarray_umath" in Path(f"/proc/{pid}/maps").read_text()) == has_arrays

@@ -1,15 +1,18 @@
 """Frames without a copy: an array that lies in shared memory from the beginning."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import DTypeLike
-
+from zuluko.bus.np import np
 from zuluko.bus.publisher import Publisher
 from zuluko.bus.wire import INLINE
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 _node = threading.local()  # a node has a thread of its own
 
@@ -19,7 +22,7 @@ def serve(publisher: Publisher | None) -> None:
     _node.publisher = publisher
 
 
-def empty(shape: Sequence[int], dtype: DTypeLike = np.uint8) -> np.ndarray[Any, Any]:
+def empty(shape: Sequence[int], dtype: DTypeLike = "u1") -> np.ndarray[Any, Any]:
     """An uninitialised array for a driver to fill, in a free slot of its node's shared memory.
 
     Yielding a message that holds it publishes it without a copy, and makes it read-only. Outside a graph,

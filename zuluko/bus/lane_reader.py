@@ -1,5 +1,7 @@
 """A subscriber's side of the express lane; ``zuluko.bus.lane`` says what each step is for."""
 
+from __future__ import annotations
+
 import fcntl
 import mmap
 import os
@@ -8,19 +10,18 @@ import weakref
 from math import prod
 from typing import Any
 
-import numpy as np
-
 from zuluko.bus import lane
+from zuluko.bus.np import np
 from zuluko.bus.wire import WireError
 
 
-class Lease(weakref.ref[np.ndarray[Any, Any]]):
+class Lease(weakref.ref[Any]):
     """Keeps one slot from being written while a view lies on it, or a view of that view: numpy keeps the
     first one as the base of the others."""
 
     __slots__ = ("reader", "word")
 
-    reader: "Reader"
+    reader: Reader
     word: int
 
 

@@ -1,14 +1,16 @@
 """The publisher's side of the express lane; ``zuluko.bus.lane`` says what each step is for."""
 
+from __future__ import annotations
+
 import fcntl
 import mmap
 import os
+from functools import cached_property
 from math import prod
 from typing import Any
 
-import numpy as np
-
 from zuluko.bus import lane, membarrier
+from zuluko.bus.np import np
 from zuluko.bus.wire import WireError
 
 _NO_LEASES = bytes(8 * lane.CELLS * lane.LEASES)
@@ -21,7 +23,7 @@ class Hold:
 
     __slots__ = ("__array_interface__", "size", "slot", "writer")
 
-    def __init__(self, writer: "Writer", slot: int, size: int, interface: dict[str, Any]) -> None:
+    def __init__(self, writer: Writer, slot: int, size: int, interface: dict[str, Any]) -> None:
         self.writer, self.slot, self.size = writer, slot, size
         self.__array_interface__ = interface
 
@@ -44,8 +46,6 @@ class Writer:
         self._bytes = memoryview(self._memory)
         self._words = self._bytes[: self._slots_start].cast("Q")
         self._ring = self._bytes[start : start + lane.RING]
-        self._frames = np.frombuffer(self._memory, np.uint8, offset=self._slots_start)
-        self._address = int(self._frames.__array_interface__["data"][0])
         self.id = int.from_bytes(os.urandom(7), "little") + 1  # `secrets` would bring OpenSSL
         self.head = 0
         self._position = 0
@@ -128,6 +128,15 @@ class Writer:
     def _leased(self, slot: int) -> bool:
         leases = self._words[_LEASES]
         return leases.tobytes() != _NO_LEASES and slot + 1 in leases.tolist()
+
+    @cached_property
+    def _frames(self) -> np.ndarray[Any, Any]:
+        """The memory of all slots."""
+        return np.frombuffer(self._memory, np.uint8, offset=self._slots_start)
+
+    @cached_property
+    def _address(self) -> int:
+        return int(self._frames.__array_interface__["data"][0])
 
     def room(self, slot: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
         """A taken slot's memory as an array, to be filled."""

@@ -8,9 +8,8 @@ import threading
 from collections import Counter, deque
 from typing import Any
 
-import numpy as np
-
 from zuluko.bus.message import Message, arrays
+from zuluko.bus.np import np
 from zuluko.bus.poller import Poller
 from zuluko.bus.wire import Envelope
 

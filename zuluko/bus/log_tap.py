@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
-import numpy as np
 
 from zuluko.bus import clock
 from zuluko.bus.lane import INDEX_LENGTH
 from zuluko.bus.live import Waker
 from zuluko.bus.log_schema import encode
+from zuluko.bus.np import np
 from zuluko.bus.poller import Poller
 from zuluko.bus.subscriber import Subscriber
 from zuluko.bus.topics import Announcement

@@ -1,6 +1,9 @@
 """Messages: what nodes hand each other. A message is a frozen msgspec struct with a stamp."""
 
+from __future__ import annotations
+
 import re
+import sys
 import types
 import typing
 from dataclasses import dataclass, field
@@ -8,7 +11,8 @@ from functools import cache
 from typing import Any, ClassVar
 
 import msgspec
-import numpy as np
+
+from zuluko.bus.np import np
 
 
 class _MessageMeta(msgspec.StructMeta):
@@ -121,7 +125,8 @@ def _choices(hint: Any) -> tuple[Any, ...]:
 
 def _holds_array(hint: Any) -> bool:
     """Whether an array is anywhere within a type."""
-    if hint is np.ndarray or typing.get_origin(hint) is np.ndarray:
+    numpy = sys.modules.get("numpy")  # without it nobody has named an array's type
+    if numpy and numpy.ndarray in (hint, typing.get_origin(hint)):
         return True
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return any(map(_holds_array, typing.get_type_hints(hint, include_extras=True).values()))

@@ -1,5 +1,7 @@
 """Publishing: a message goes into the express lane, and over nng to whoever is connected there."""
 
+from __future__ import annotations
+
 import logging
 import os
 from collections import Counter
@@ -7,7 +9,6 @@ from functools import cache
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from zuluko.bus import clock, local, membarrier
 from zuluko.bus.bells import Bells
@@ -15,6 +16,7 @@ from zuluko.bus.lane import MOST_SLOTS
 from zuluko.bus.lane_writer import Writer
 from zuluko.bus.message import Message, MessageError, arrays, check_arrays
 from zuluko.bus.nng import pynng
+from zuluko.bus.np import np
 from zuluko.bus.streams import QUEUE
 from zuluko.bus.topics import Lane, address, announce, announcement_file, graph_dir, socket_path
 from zuluko.bus.wire import (

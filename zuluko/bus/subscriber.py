@@ -5,6 +5,8 @@ same on an edge that keeps one), ``overtaken`` (a slot or the ring was used agai
 full`` (the publisher had no slot free), ``malformed``, ``wrong type``, ``version`` and ``too large``.
 """
 
+from __future__ import annotations
+
 import logging
 import os
 import time
@@ -12,12 +14,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-import numpy as np
-
 from zuluko.bus import membarrier
 from zuluko.bus.lane import HEAD, INDEX_LENGTH, NO_BELL, GoneError, LaneError
 from zuluko.bus.lane_reader import Reader
 from zuluko.bus.nng import pynng, take
+from zuluko.bus.np import np
 from zuluko.bus.poller import Poller
 from zuluko.bus.streams import QUEUE
 from zuluko.bus.topics import Announcement, address, announcement, socket_path

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from zuluko.bus import clock
 from zuluko.bus.message import Message, tag
+from zuluko.bus.np import np
 
 LARGEST_ANNOUNCEMENT = 1 << 20  # bytes
 LONGEST_PATH = 107  # bytes that a Unix socket's address holds, less its closing zero

@@ -5,6 +5,8 @@ that led here, the sensor first; ``body`` is a map with its type's name under ``
 ``dtype``, ``shape`` and either its bytes (``data``) or, in the express lane, its ``slot`` and ``generation``.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -12,9 +14,9 @@ from math import prod
 from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
-import numpy as np
 
 from zuluko.bus.message import Message, arrays, check_arrays, only_array, tag
+from zuluko.bus.np import np
 
 VERSION = 1
 LARGEST = 1 << 20  # bytes of one message, without its arrays
@@ -74,7 +76,7 @@ class Blob(msgspec.Struct, array_like=True, frozen=True):
         return BLOB + msgspec.msgpack.encode(self)
 
     @staticmethod
-    def decode(data: bytes) -> "Blob":
+    def decode(data: bytes) -> Blob:
         try:
             blob = msgspec.msgpack.decode(data[len(BLOB) :], type=Blob)
         except (ValueError, RecursionError) as error:
@@ -151,8 +153,8 @@ class Handles:
     """Reads the handles of one topic's arrays: slot, generation, dtype and shape of what lies in the lane."""
 
     def __init__(self) -> None:
-        self._seen: tuple[object, object] = (None, None)  # as it stood in the last one: frames are all alike
-        self._form: tuple[np.dtype[Any], tuple[int, ...]] = (np.dtype("u1"), ())
+        self._seen: tuple[object, object] | None = None  # as it stood in the last one: frames are all alike
+        self._form: tuple[Any, ...] = ()  # dtype and shape
 
     def __call__(self, form: dict[str, Any]) -> tuple[int, int, np.dtype[Any], tuple[int, ...]]:
         slot, generation = form.get("slot"), form.get("generation")
@@ -167,7 +169,7 @@ class Handles:
         if seen != self._seen:
             self._form = plain_dtype(seen[0]), plain_shape(seen[1])
             self._seen = seen
-        return slot, generation, *self._form
+        return slot, generation, self._form[0], self._form[1]
 
 
 class Encoder:

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from zuluko.bus import clock
+from zuluko.bus.np import np
 from zuluko.bus.poller import Poller
 from zuluko.bus.subscriber import Subscriber
 from zuluko.bus.wire import Envelope, WireError, plain_dtype

@@ -1,11 +1,11 @@
 """What is around a robot: ranges, and maps made of them."""
 
+from __future__ import annotations
+
 from typing import Annotated
 
-import numpy as np
-from numpy.typing import NDArray
-
 from zuluko.bus.message import Array, Message
+from zuluko.bus.np import NDArray, np
 from zuluko.messages.motion import Quaternion, Vector3
 
 

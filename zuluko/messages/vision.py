@@ -1,12 +1,13 @@
 """Pictures, and whom they show."""
 
+from __future__ import annotations
+
 from typing import Annotated
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from zuluko.bus.message import Array, Message
+from zuluko.bus.np import NDArray, np
 
 Point = tuple[float, float]
 

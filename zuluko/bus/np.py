@@ -1,0 +1,29 @@
+"""numpy, loaded when something first needs an array: what has none does without its 14 MB.
+
+``from zuluko.bus.np import np`` in the modules that every process loads; annotations there are text.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+else:
+
+    class _Numpy:
+        def __getattr__(self, name: str) -> Any:
+            import numpy
+
+            value = getattr(numpy, name)
+            setattr(self, name, value)  # the next time it is there
+            return value
+
+    class NDArray:
+        """As numpy.typing's."""
+
+        def __class_getitem__(cls, scalar: Any) -> Any:
+            return np.ndarray[Any, np.dtype[scalar]]
+
+    np = _Numpy()
+
+__all__ = ["NDArray", "np"]
