@@ -3,7 +3,8 @@
     python benchmarks/launch.py [-n RUNS] [--cycles COUNT] [--peers NAMES]
 
 "Pair" is the PSS of all the processes of a hello world, launcher and master included: one node says hello ten
-times a second, another hears it. "Eight idle" is the same for eight nodes that a timer wakes once a second,
+times a second, another hears it. "Alone" is what the pair takes where no program beside it shares its
+libraries' pages; only root can tell. "Eight idle" is the PSS of eight nodes that a timer wakes once a second,
 and "each further" an eighth of what sixteen take more. "All ready" is the time from the command until the
 loop of each of the eight runs; "fork to ready" that of one node from the birth of its process: as the
 supervisor tells it for us, to 10 ms by the kernel's clock for the others. The peers take turns; each number
@@ -40,7 +41,7 @@ from benchmarks.bus import FailedError, chosen  # noqa: E402
 from benchmarks.bus_peers import PEERS, ros_master  # noqa: E402
 from benchmarks.bus_peers.installed import missing  # noqa: E402
 from benchmarks.launch_peers import EVENTS, MODULES, PAIR, ours  # noqa: E402
-from benchmarks.processes import environment, family, folder, kill, machine, pss  # noqa: E402
+from benchmarks.processes import alone, environment, family, folder, kill, machine, pss  # noqa: E402
 
 SETTLE = 2.0  # s from the readiness of all nodes to the measuring of memory
 PATIENCE = 60.0  # s to that readiness, and to the end of what was told to stop
@@ -49,9 +50,11 @@ GRAPHS = {"pair": PAIR, "eight": ["idle"] * 8, "sixteen": ["idle"] * 16}
 
 @dataclass
 class Found:
-    """One run of one graph: MB, s from the command to the readiness of all, ms from each fork to its."""
+    """One run of one graph: MB as PSS, and with the machine to itself; s from the command to the
+    readiness of all, ms from each fork to its."""
 
     memory: float
+    alone: float | None
     ready: float
     forks: list[float]
 
@@ -111,7 +114,8 @@ def measure(peer: str, nodes: list[str], settle: float = SETTLE) -> Found:
         time.sleep(settle)
         if one.process.poll() is not None:
             raise FailedError(one._last_line())
-        return Found(sum(map(pss, family(one.process.pid))), ready, one.forks)
+        pids = family(one.process.pid)
+        return Found(sum(map(pss, pids)), alone(pids), ready, one.forks)
 
 
 Results = dict[tuple[str, str], list[Found]]
@@ -139,11 +143,11 @@ def say(line: str) -> None:
     print(f"\r{line:<70}", end="", file=sys.stderr, flush=True)
 
 
-COLUMNS = "pair, MB | eight idle, MB | each further, MB | eight all ready, s | fork to ready, ms"
+COLUMNS = "pair, MB | alone, MB | eight idle, MB | each further, MB | eight all ready, s | fork to ready, ms"
 
 
 def table(peers: list[str], results: Results, forks: list[float]) -> str:
-    rows = [f"| | {COLUMNS} |", "|---|---|---|---|---|---|"]
+    rows = [f"| | {COLUMNS} |", "|---|---|---|---|---|---|---|"]
     for peer in peers:
         pair, eight, sixteen = (results[peer, name] for name in GRAPHS)
         memory = [median(one.memory for one in found) if found else None for found in (eight, sixteen)]
@@ -151,6 +155,7 @@ def table(peers: list[str], results: Results, forks: list[float]) -> str:
         times = forks if peer == "zuluko" and forks else [fork for one in eight for fork in one.forks]
         cells = [
             spread([one.memory for one in pair], 1),
+            spread([one.alone for one in pair if one.alone], 1),
             spread([one.memory for one in eight], 1),
             f"{further:.1f}" if further is not None else "-",
             spread([one.ready for one in eight], 2),

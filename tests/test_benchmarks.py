@@ -90,6 +90,10 @@ def test_a_launched_pair_is_weighed_whole():
         members = processes.family(one.process.pid)
         assert len(members) == 4  # the launcher, its view, and the pair
         assert found.memory > sum(map(processes.pss, members[:1]))
+        whole, part = processes.alone(members), processes.alone(members[:1])
+        if whole and part:  # as root
+            assert whole > part >= processes.pss(members[0])
+            assert whole < sum(processes.alone([pid]) for pid in members)
     until(lambda: not any(map(alive, members)))
 
 
@@ -112,7 +116,7 @@ def test_starting_and_stopping_leaves_nothing(capsys: pytest.CaptureFixture[str]
     launch.main(["-n", "1", "--cycles", "2", "--peers", "zuluko"])
     said = capsys.readouterr().out
     assert re.search(
-        r"^\| zuluko( \| [\d.]+ \([\d.]+\)){2} \| [\d.]+( \| [\d.]+ \([\d.]+\)){2} \|$", said, re.M
+        r"^\| zuluko( \| [\d.]+ \([\d.]+\)){3} \| [\d.]+( \| [\d.]+ \([\d.]+\)){2} \|$", said, re.M
     )
     rows = dict(re.findall(r"^\| ([a-z][^|]*) \| (.*) \|$", said, re.M))
     assert rows["ours, after"] == "0 | 0 | 0 | 0 | 0"
