@@ -85,6 +85,21 @@ def test_a_lock_that_stays_open_is_told_and_bad():
     assert teller.story.verdict() == (False, "the lock stayed open longer than it was told")
 
 
+def test_evidence_that_is_looked_at_again_is_as_old_as_when_it_came_or_made_a_rule_fire():
+    teller = Teller()
+    for number, age, outcome in (
+        (1, 0.03, "held"),
+        (1, 0.09, "fired"),
+        (1, 4.0, "unknown"),
+        (2, 0.05, "false"),
+    ):
+        seen = Decision(rule="unlock", outcome=outcome, topic="faces", seq=number, age=age)
+        teller.hear("rules.decision", seen, SECOND)
+    assert teller.story.summary()["oldest_evidence_ms"] == 90.0
+    late = Decision(rule="unlock", outcome="unknown", topic="faces", seq=3, age=0.7)
+    assert teller.hear("rules.decision", late, SECOND).story.summary()["oldest_evidence_ms"] == 700.0
+
+
 def test_a_stranger_who_prolongs_an_open_lock_is_seen():
     teller = Teller()
     for at, scene in ((1, "owner"), (2, "stranger")):

@@ -65,7 +65,8 @@ class Story:
         self.locks: dict[str, LockState] = {}
         self.scenes = Scenes()
         self.latencies: list[float] = []  # s from evidence to unlock command, beyond the rule's own `for`
-        self.oldest = 0.0  # s: the oldest evidence that a rule was asked about
+        self.oldest = 0.0  # s: the oldest evidence that came to a rule, or on which one fired
+        self._evaluated: dict[str, tuple[str, int]] = {}  # by rule: the message, which may be looked at again
         self.opened_for: Counter[str] = Counter()
         self._overdue: set[str] = set()
         self._fired: dict[str, Decision] = {}
@@ -118,7 +119,10 @@ class Story:
         self.decision = decision
         self.counts["decisions"] += 1
         self.counts[f"decisions {decision.outcome}"] += 1
-        self.oldest = max(self.oldest, decision.age)
+        evidence = (decision.topic, decision.seq)
+        if evidence != self._evaluated.get(decision.rule) or decision.outcome == "fired":
+            self.oldest = max(self.oldest, decision.age)
+        self._evaluated[decision.rule] = evidence
         if decision.outcome == "fired":
             _remember(self._fired, decision.command, decision)
             self._tell(now, topic, f"{decision.rule} fired: {decision.reason}", "good")
