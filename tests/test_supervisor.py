@@ -397,6 +397,19 @@ def test_a_killed_view_is_told_and_the_graph_goes_on(tmp_path):
         assert "show" in graph.children()
 
 
+def test_a_signal_to_its_whole_group_stops_it_as_one_to_the_launcher_does(tmp_path, run_dir):
+    """As `timeout` sends it. The view and the watcher of conditions are of that group, too."""
+    text = CHAIN.replace("last: double}", "last: double}, when: count.n > 0")
+    with up(write(tmp_path, text)) as graph:
+        graph.wait_for("show", "shown")
+        os.killpg(graph.process.pid, signal.SIGTERM)
+        assert graph.end() == 0
+        assert graph.summary["messages"]["count"]
+        assert graph.process.stderr.read() == b""
+    assert graph.told("count", "count cleaned up")
+    assert os.listdir(run_dir) == []
+
+
 def test_a_closed_pipe_stops_the_graph(tmp_path):
     command = f"{sys.executable} -m zuluko up {write(tmp_path, CHAIN)} | head -n 2; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(

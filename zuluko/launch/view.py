@@ -57,8 +57,7 @@ def watch(graph: Graph, events: int, *, style: Style = "auto") -> int:
 
 
 def _watch(graph: Graph, events: int, style: Style) -> int:
-    stop = Stop()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # of a whole group: the supervisor acts, and hangs up
     outlive_by(ORPHANED)
     demo = any(entry.options.get("source") == "demo" for entry in graph.entries.values())
     story = Story(_holds(graph), clock.now(), has_truth=demo)
@@ -66,7 +65,7 @@ def _watch(graph: Graph, events: int, style: Style) -> int:
         ears = Ears(graph, events)
         stack.callback(ears.close)
         screen = stack.enter_context(_screen(graph, story, style))
-        while ears.listen(story) and not stop.asked:
+        while ears.listen(story):
             _check_reader()
             _show(story, screen)
         ears.listen(story)  # what was said last
@@ -104,17 +103,6 @@ def _screen(graph: Graph, story: Story, style: Style) -> Screen:
 
         return LiveScreen(graph, story)
     return Plain()
-
-
-class Stop:
-    """Set by SIGTERM, which comes when the supervisor has died."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        signal.signal(signal.SIGTERM, self._ask)
-
-    def _ask(self, *_: object) -> None:
-        self.asked = True
 
 
 class Ears:

@@ -76,7 +76,7 @@ class Watcher:
 
 def watch(graph: Graph, events: int) -> int:
     """Watches until the supervisor hangs up; runs in a forked process."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # of a whole group: the supervisor acts, and hangs up
     outlive_by(ORPHANED)
     watcher = Watcher(graph, socket.socket(fileno=events))
     try:
