@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import termios
 from pathlib import Path
 
 import pexpect
@@ -112,12 +113,15 @@ def test_in_a_terminal_the_view_is_live_and_leaves_it_as_it_was(columns):
         timeout=60,
         encoding="utf-8",
     )
+    at_first = termios.tcgetattr(child.child_fd)
     child.expect("Ctrl-C stops")
     child.expect("a stranger")
     child.expect("camera")
     child.sendintr()
     child.expect("decisions")
+    assert "^C" not in child.before  # it would begin a new line at the panel's edge
     child.expect("stopped before the owner came")
     child.expect(pexpect.EOF)
+    assert termios.tcgetattr(child.child_fd) == at_first
     child.close()
     assert child.exitstatus == 1

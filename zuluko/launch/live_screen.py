@@ -1,6 +1,10 @@
 """The live view in a terminal: picture, people, rule and lock in place, and the events that scroll by."""
 
-from collections.abc import Iterable
+import os
+import sys
+import termios
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -24,6 +28,34 @@ ORDER = {"off": 1, "ended": 2, "ready": 3}  # from what wants looking at, which 
 MOODS = {"good": "green", "bad": "bold red", "": "default"}
 
 
+@contextmanager
+def keys_unseen(terminal: int) -> Iterator[None]:
+    """Keeps a terminal from writing ``^C`` for Ctrl-C: at the panel's edge that begins a new line, and the
+    next picture stands one line too low."""
+    if not _is_ours(terminal):
+        yield
+        return
+    before = termios.tcgetattr(terminal)
+    _set(terminal, [*before[:3], before[3] & ~termios.ECHOCTL, *before[4:]])
+    try:
+        yield
+    finally:
+        _set(terminal, before)
+
+
+def _is_ours(terminal: int) -> bool:
+    """Whether this process may set it: who does so from the background is stopped."""
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+
+
+def _set(terminal: int, settings: list[Any]) -> None:
+    with suppress(termios.error):  # it was closed
+        termios.tcsetattr(terminal, termios.TCSANOW, settings)
+
+
 class LiveScreen:
     """Redraws a panel in place and lets the events scroll by above it."""
 
@@ -35,13 +67,15 @@ class LiveScreen:
         self._live = Live(console=self._console, auto_refresh=False, transient=False)
 
     def __enter__(self) -> "LiveScreen":
-        self._live.start()
+        self._stack = ExitStack()
+        self._stack.enter_context(keys_unseen(sys.stdout.fileno()))
+        self._stack.enter_context(self._live)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._running = False
         self.refresh()
-        self._live.stop()
+        self._stack.close()
 
     def events(self, events: Iterable[Event]) -> None:
         for event in events:
