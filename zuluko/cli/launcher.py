@@ -2,6 +2,7 @@
 line does not lie in the memory of the launcher and of every node that it forks.
 """
 
+import errno
 import os
 import sys
 
@@ -34,7 +35,7 @@ def begin_anew(order: Order) -> None:
 def obey(text: str) -> int:
     """Starts the graph of an order, and runs it to its end; the exit status."""
     order = msgspec.json.decode(text, type=Order)
-    from zuluko.bus.topics import TopicError
+    from zuluko.bus.topics import TopicError, run_dir
     from zuluko.document import DocumentError
     from zuluko.launch import launchfile
     from zuluko.launch.graphlock import AlreadyRunningError
@@ -55,5 +56,7 @@ def obey(text: str) -> int:
         return Supervisor(graph, lambda events: view.watch(graph, events, style=style), body).run()
     except (DocumentError, AlreadyRunningError, TopicError) as error:
         fail(error)
-    except OSError as error:  # such as a full disk under the runtime directory
-        fail(f"the graph cannot start: {error}")
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = f"; make room under {run_dir()}, or set ZULUKO_RUN to a directory elsewhere" if full else ""
+        fail(f"the graph cannot start: {error.strerror or error}{remedy}")
