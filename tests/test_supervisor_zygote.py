@@ -251,3 +251,10 @@ def test_numpy_is_loaded_once_and_only_for_arrays(tmp_path, kind, has_arrays):
         assert set(pids) == {"view", "a", "b"}
         for pid in (running.process.pid, *pids.values()):
             assert ("_multiarray_umath" in Path(f"/proc/{pid}/maps").read_text()) == has_arrays
+
+
+def test_rules_over_numbers_do_without_numpy():
+    with up(str(ROOT / "examples/too_close/too_close.yaml")) as running:
+        running.wait_for("zuluko", "the graph is ready")
+        pids = (running.process.pid, *running.children().values())
+        assert not [pid for pid in pids if "_multiarray_umath" in Path(f"/proc/{pid}/maps").read_text()]

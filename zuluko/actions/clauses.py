@@ -17,11 +17,11 @@ from types import ModuleType
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from zuluko.actions.calls import Call, Memory, Situation
 from zuluko.actions.celtext import Path, Reading, dotted, read
 from zuluko.actions.geometry import FUNCTIONS
+from zuluko.bus.np import np
 from zuluko.messages import Clause, Verdict
 
 ITEM = "item"  # what a clause calls the item of an ``any`` list

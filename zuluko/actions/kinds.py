@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-import numpy as np
 from msgspec import inspect
 
 from zuluko.actions.celtext import Path, dotted
 from zuluko.bus.message import Message
+from zuluko.bus.np import np
 from zuluko.document import nearest
 
 Kind = inspect.Type | dict[str, "Kind"]  # a dict holds the topics of a node that has several
