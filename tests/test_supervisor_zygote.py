@@ -235,7 +235,7 @@ def test_a_breakpoint_in_a_thread_stops_in_the_terminal(tmp_path):
     ("kind", "has_arrays"), [("LockState(state='locked')", False), ("Frame(image=empty((2, 2, 3)))", True)]
 )
 def test_numpy_is_loaded_once_and_only_for_arrays(tmp_path, kind, has_arrays):
-    """It is 14 MB; a launcher that has loaded it shares them with its nodes."""
+    """It is 13 MB; a launcher that has loaded it shares them with its nodes."""
     name = kind.partition("(")[0]
     (tmp_path / "says.py").write_text(
         f"from collections.abc import Iterator\nfrom zuluko import Stream, Tick, empty\nfrom zuluko.messages import {name}\n"

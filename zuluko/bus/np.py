@@ -1,4 +1,4 @@
-"""numpy, loaded when something first needs an array: what has none does without its 14 MB.
+"""numpy, loaded when something first needs an array: what has none does without its 13 MB.
 
 ``from zuluko.bus.np import np`` in the modules that every process loads; annotations there are text.
 """
