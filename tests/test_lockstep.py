@@ -1,8 +1,10 @@
 """Lockstep: a graph over a log says the same bytes on every run, by the log's time."""
 
+import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 
@@ -10,7 +12,8 @@ from tests.nodes_of_tests import Count, Status
 from tests.running import ROOT, write, zuluko
 from tests.test_log import strictly
 from zuluko import read, record
-from zuluko.messages import Face, Faces, LockState
+from zuluko.messages import Face, Faces, Frame, LockState
+from zuluko.nodes import demo
 
 SECOND = 10**9
 BASE = 1_700_000_000 * SECOND
@@ -43,16 +46,45 @@ def lockstep(log, graph: str, *arguments: str, seed: str = "0") -> subprocess.Co
     )  # fmt: skip
 
 
-def test_two_runs_of_the_door_say_the_same_bytes(evening, tmp_path):
-    runs = [
-        lockstep(evening, "door", "--out", str(tmp_path / f"{n}.mcap"), seed=str(n)).stdout.splitlines()
-        for n in range(3)
-    ]
+@contextmanager
+def load():
+    """Beside it as many processes spin as there are cores."""
+    command = [sys.executable, "-c", "while True: pass"]
+    spinning = [subprocess.Popen(command) for _ in os.sched_getaffinity(0)]
+    yield
+    for process in spinning:
+        process.kill()
+        process.wait()
+
+
+def test_runs_of_the_door_from_faces_on_say_the_same_bytes_on_a_busy_machine(evening, tmp_path):
+    with load():
+        runs = [
+            lockstep(evening, "door", "--out", str(tmp_path / f"{n}.mcap"), seed=str(n)).stdout.splitlines()
+            for n in range(3)
+        ]
     digests = {run[-1].rpartition(" ")[2] for run in runs}
     assert len(digests) == 1
     assert len(digests.pop()) == 64
     assert len({(tmp_path / f"{n}.mcap").read_bytes() for n in range(3)}) == 1
     assert runs[0][:-1] == runs[1][:-1]
+    assert zuluko("log", "info", str(tmp_path / "0.mcap")).stdout.startswith(
+        f"{tmp_path / '0.mcap'}: the graph door, 2023"
+    )
+
+
+def test_runs_of_the_door_from_frames_on_say_the_same_bytes_on_a_busy_machine(tmp_path):
+    log = tmp_path / "frames.mcap"
+    times = [5.8 + n / 10 for n in range(8)]  # the owner comes
+    record([Frame(image=demo.compose(at)[1], stamp=BASE + round(at * SECOND)) for at in times], log, "camera")
+    with load():
+        runs = [lockstep(log, "door", "--json", seed=str(n)) for n in range(3)]
+    told = [json.loads(run.stdout) for run in runs]
+    assert [run.stderr for run in runs] == ["", "", ""]
+    assert len({one["sha256"] for one in told}) == 1
+    assert told[0]["messages"]["faces"] == 8
+    assert told[0]["messages"]["rules.decision"] >= 8
+    assert (told[0]["leaks"], told[0]["parts"]) == ([], "")
 
 
 def test_the_door_opens_once_and_locks_by_the_logs_time(evening, tmp_path):

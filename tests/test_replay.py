@@ -195,7 +195,7 @@ def test_types_of_ones_own_are_named(tmp_path):
     done = zuluko("replay", log, "--name", "wind")
     assert "wind is left out: its type ReplayedWind/1 is not known here" in done.stderr
     done = zuluko("replay", log, "--name", "wind", "--types", str(tmp_path / "wind.py"))
-    assert done.stdout.startswith("1 messages replayed"), done.stderr
+    assert done.stdout.startswith("1 message replayed"), done.stderr
 
 
 def test_a_stream_ends_within_a_damaged_log_with_a_sentence(tmp_path):

@@ -74,7 +74,8 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     from zuluko.cli.top import aligned
 
     about, begun = told["about"], datetime.fromtimestamp(told["start_ns"] / 1e9, UTC)
-    graph = f"the graph {about['graph']} on {about.get('machine', '?')}, " if "graph" in about else ""
+    machine = f" on {about['machine']}" if "machine" in about else ""
+    graph = f"the graph {about['graph']}{machine}, " if "graph" in about else ""
     yield f"{told['file']}: {graph}{begun:%Y-%m-%d %H:%M:%S} UTC"
     size = f"{told['bytes'] / 1e6:.2f} MB"
     whole = "" if told["whole"] else f"; it has no index: zuluko log repair {told['file']}"

@@ -1,13 +1,16 @@
 """``zuluko replay``: a log said again, on its own or in place of a graph's nodes."""
 
+import json
 import sys
 import time
 from contextlib import ExitStack
+from math import inf, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from zuluko.cli import lockstep as steps
 from zuluko.cli.graphs import Json, Name, Set
 from zuluko.cli.log import From, Log, To, Topics, opened, seconds
 from zuluko.cli.say import fail
@@ -15,12 +18,12 @@ from zuluko.cli.say import fail
 if TYPE_CHECKING:
     from zuluko.bus.log_reader import LogReader
     from zuluko.bus.message import Message
-    from zuluko.nodes.player import Lateness, Timeline
+    from zuluko.nodes.player import Due, Lateness, Timeline
 
 Graph = Annotated[
     str, typer.Argument(help="a launch file or stock graph, whose other nodes run", metavar="[GRAPH]")
 ]
-Rate = Annotated[float, typer.Option("--rate", "-r", help="so many times as fast", min=0.01, max=100)]
+Rate = Annotated[str, typer.Option("--rate", "-r", help="so many times as fast, or max", metavar="RATE")]
 Loop = Annotated[bool, typer.Option("--loop", help="begin again at the end")]
 Only = Annotated[list[str] | None, typer.Option("--only", help="a node to replay; again for another")]
 Without = Annotated[
@@ -31,15 +34,33 @@ Types = Annotated[
     typer.Option("--types", help="a module or file with your own message types", metavar="./FILE.py"),
 ]
 
+STEPS = "With --lockstep"
 Lockstep = Annotated[
-    bool, typer.Option("--lockstep", help="with GRAPH: by the log's time, the same on every run")
+    bool,
+    typer.Option(
+        "--lockstep", help="with GRAPH: by the log's time, the same on every run", rich_help_panel=STEPS
+    ),
 ]
 Out = Annotated[
-    Path | None, typer.Option("--out", help="of --lockstep: the log to write", metavar="OUT.mcap")
+    Path | None,
+    typer.Option("--out", help="write what is said into a log", metavar="OUT.mcap", rich_help_panel=STEPS),
+]
+ChainOut = Annotated[
+    Path | None,
+    typer.Option("--chain", help="write a digest a message", metavar="FILE", rich_help_panel=STEPS),
+]
+Against = Annotated[
+    Path | None,
+    typer.Option(
+        help="say where the run parts from an earlier --out or --chain", metavar="FILE", rich_help_panel=STEPS
+    ),
+]
+Twice = Annotated[
+    bool, typer.Option("--twice", help="run twice, and say where the two part", rich_help_panel=STEPS)
 ]
 
 LEAD = 0.5  # s before the first message, for those who want to hear it
-BAR = 30  # characters
+SLOWEST, FASTEST = 0.01, 100.0
 
 
 def replay(  # noqa: PLR0917
@@ -47,7 +68,7 @@ def replay(  # noqa: PLR0917
     graph: Graph = "",
     set_: Set = [],  # noqa: B006
     name: Name = "",
-    rate: Rate = 1.0,
+    rate: Rate = "1",
     start: From = "",
     end: To = "",
     loop: Loop = False,
@@ -57,6 +78,9 @@ def replay(  # noqa: PLR0917
     without: Without = None,
     lockstep: Lockstep = False,
     out: Out = None,
+    chain: ChainOut = None,
+    against: Against = None,
+    twice: Twice = False,
     as_json: Json = False,
 ) -> None:
     """Publish what a log holds, each message at its time; with GRAPH, in place of the nodes that said it."""
@@ -64,17 +88,62 @@ def replay(  # noqa: PLR0917
     from zuluko.bus.topics import TopicError
     from zuluko.launch.graphlock import AlreadyRunningError
 
+    stepping = bool(lockstep or out or chain or against or twice)
+    times = _rate(rate)
+    _check_alone(not graph and not stepping, {"--only": only, "--without": without, "--set": set_})
+    _check_graph(graph, {"--topic": topics, "--types": types})
+    if stepping:
+        _check_stepping(graph, {"--rate": times != 1, "--loop": loop})
+        steps.begin_anew()
+    elif graph and times == inf:
+        fail(
+            f"--rate max would outrun the nodes of {graph}; as fast as they can, run them with: --lockstep", 2
+        )
     try:
         with opened(log) as reader:
-            timeline = _timeline(reader, start, end, rate, loop)
-            if lockstep or out:
-                _in_lockstep(reader, timeline, (graph, set_, name), only or [], without or [], out)
+            timeline = _timeline(reader, start, end, times, loop)
+            if stepping:
+                span = [f"--from={start}"] * bool(start) + [f"--to={end}"] * bool(end)
+                wish = steps.Wish(
+                    graph, set_, name, only or [], without or [], span, out, chain, against, twice, as_json
+                )
+                steps.run(reader, timeline, wish)
             elif graph:
                 _with_graph(reader, timeline, (graph, set_, name), only or [], without or [], as_json)
             else:
-                _alone(reader, timeline, name, topics, types or [])
+                _alone(reader, timeline, name, topics, types or [], as_json)
     except (TopicError, AlreadyRunningError, LogError) as error:
         fail(error)
+
+
+def _rate(text: str) -> float:
+    if text == "max":
+        return inf
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = nan
+    if not SLOWEST <= rate <= FASTEST:
+        fail(f"--rate {text}: write a number from {SLOWEST:g} to {FASTEST:g}, such as 4, or max", 2)
+    return rate
+
+
+def _check_alone(alone: bool, given: dict[str, Any]) -> None:
+    if alone and (wrong := next((option for option, value in given.items() if value), None)):
+        what = f"{wrong} is for the nodes of a graph; name it: zuluko replay LOG GRAPH {wrong} ..."
+        fail(f"{what}, or choose topics of the log with: --topic NAME", 2)
+
+
+def _check_graph(graph: str, given: dict[str, Any]) -> None:
+    if graph and (wrong := next((option for option, value in given.items() if value), None)):
+        fail(f"{wrong} is for a log without a graph; with {graph}, choose nodes with: --only NODE", 2)
+
+
+def _check_stepping(graph: str, given: dict[str, bool]) -> None:
+    if not graph:
+        fail("--lockstep runs a graph over the log; name it: zuluko replay LOG GRAPH --lockstep", 2)
+    if wrong := next((option for option, value in given.items() if value), None):
+        fail(f"{wrong} does not go with --lockstep, which runs once, as fast as the nodes can", 2)
 
 
 def _timeline(reader: "LogReader", start: str, end: str, rate: float, loop: bool) -> "Timeline":
@@ -116,53 +185,26 @@ def _with_graph(  # noqa: PLR0917
     sys.exit(Supervisor(checked, lambda events: view.watch(checked, events, style=style)).run())
 
 
-def _in_lockstep(  # noqa: PLR0917
+def _alone(  # noqa: PLR0917
     reader: "LogReader",
     timeline: "Timeline",
-    given: tuple[str, list[str], str],
-    only: list[str],
-    without: list[str],
-    out: Path | None,
-) -> None:
-    from zuluko.cli.graphs import _load
-    from zuluko.launch.fork import print_error
-    from zuluko.launch.lockstep import Lockstep, LockstepError
-    from zuluko.launch.record_entry import leave_out
-    from zuluko.launch.replayed import ReplayError, stand_in
-
-    if not given[0]:
-        fail("--lockstep runs a graph over the log; name it: zuluko replay LOG GRAPH --lockstep", 2)
-    checked, begun = _load(*given), time.monotonic()
-    leave_out(checked)
-    try:
-        stand_in(checked, reader, timeline, only=only, without=without)
-        run = Lockstep(checked, out)
-        run.run()
-    except ReplayError as error:
-        fail(error)
-    except LockstepError as error:
-        print_error(error.__cause__ or error)
-        fail(error)
-    passed, length = time.monotonic() - begun, (timeline.end - timeline.start) / 1e9
-    for topic, count in run.said.items():
-        print(f"{topic}: {count} messages")
-    print(f"{length:.1f} s in {passed:.1f} s; sha256 {run.digest}")
-
-
-def _alone(
-    reader: "LogReader", timeline: "Timeline", name: str, topics: list[str] | None, types: list[str]
+    name: str,
+    topics: list[str] | None,
+    types: list[str],
+    as_json: bool,
 ) -> None:
     from zuluko.bus.publisher import Publisher
+    from zuluko.cli.keys import Keys
     from zuluko.cli.log import _known
+    from zuluko.cli.playback import HINT, Playback
     from zuluko.cli.top import ends_quietly
     from zuluko.launch.graph import Graph
     from zuluko.launch.graphlock import GraphLock
     from zuluko.launch.status import Account
-    from zuluko.nodes.player import Lateness
 
     kinds = _kinds(reader, _known(reader, topics), types)
     graph = name or reader.told.get("zuluko", {}).get("graph", "") or reader.path.stem
-    lateness = Lateness()
+    begun = time.monotonic()
     with ExitStack() as stack:
         stack.callback(GraphLock(graph).release)
         account = Account(Graph(graph, str(reader.path), {}, {}))
@@ -172,33 +214,42 @@ def _alone(
         for topic, kind in kinds.items():
             publishers[topic] = Publisher(graph, topic, kind)
             stack.callback(publishers[topic].close)
-        print(f"replaying {len(kinds)} topics of {reader.path} as the graph {graph}", file=sys.stderr)
-        with ends_quietly():
-            _say_all(reader.path, kinds, timeline, publishers, lateness, account)
-    print(lateness)
+        stack.enter_context(ends_quietly())
+        keys = stack.enter_context(Keys())
+        count = f"{len(kinds)} topic{'' if len(kinds) == 1 else 's'}"
+        print(f"replaying {count} of {reader.path} as the graph {graph}", file=sys.stderr)
+        if keys.listening:
+            print(HINT, file=sys.stderr)
+        playback = Playback(
+            timeline, keys, lambda due: _say(due, publishers), lambda: account.beat("ready", [])
+        )
+        playback.run(reader.path, kinds)
+    _tell(playback.lateness, timeline, time.monotonic() - begun, as_json)
 
 
-def _say_all(  # noqa: PLR0917
-    log: Path,
-    kinds: "dict[str, type[Message]]",
-    timeline: "Timeline",
-    publishers: dict[str, Any],
-    lateness: "Lateness",
-    account: Any,
-) -> None:
-    from zuluko.nodes.player import play, wait_until
+def _say(due: "Due", publishers: dict[str, Any]) -> None:
+    from zuluko.bus import clock
 
-    bar = _Bar(timeline)
-    timeline.begin()
-    for due in play(log, kinds, timeline):
-        wait_until(due.at)
-        lateness.add(due.at)
-        publisher = publishers[due.topic]
-        publisher.seq = due.entry.envelope.seq
-        publisher.send(due.message, due.entry.envelope.cause)
-        account.beat("ready", [])
-        bar.draw(due.entry.received)
-    bar.end()
+    publisher, envelope = publishers[due.topic], due.entry.envelope
+    if not due.timeline.is_timed:
+        clock.share(envelope.sent - time.monotonic_ns())
+    publisher.seq = envelope.seq
+    publisher.send(due.message, envelope.cause)
+
+
+def _tell(lateness: "Lateness", timeline: "Timeline", took: float, as_json: bool) -> None:
+    late = {"median": lateness.percentile(50), "p99": lateness.percentile(99)}
+    if as_json:
+        told = {
+            "messages": lateness.count,
+            "took": round(took, 3),
+            "late_ms": late if timeline.is_timed else None,
+        }
+        print(json.dumps(told))
+    elif timeline.is_timed:
+        print(lateness)
+    else:
+        print(f"{lateness.count} messages replayed in {took:.1f} s")
 
 
 def _kinds(reader: "LogReader", topics: list[str] | None, types: list[str]) -> "dict[str, type[Message]]":
@@ -221,27 +272,3 @@ def _kinds(reader: "LogReader", topics: list[str] | None, types: list[str]) -> "
     if not found:
         fail(f"{reader.path} has no topic that can be replayed")
     return found
-
-
-class _Bar:
-    """How far the replay is, drawn over itself in a terminal, ten times a second."""
-
-    def __init__(self, timeline: "Timeline") -> None:
-        self._timeline = timeline
-        self._next = 0.0
-        self._is_shown = sys.stderr.isatty()
-
-    def draw(self, moment: int) -> None:
-        if not self._is_shown or (now := time.monotonic()) < self._next:
-            return
-        self._next = now + 0.1
-        whole = max(1, self._timeline.end - self._timeline.start)
-        passed = min(max(0, moment - self._timeline.start), whole)
-        bar = "=" * (BAR * passed // whole)
-        rate = "" if self._timeline.rate == 1 else f"  x{self._timeline.rate:g}"
-        text = f"[{bar:<{BAR}}] {passed / 1e9:.1f} of {whole / 1e9:.1f} s{rate}"
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        if self._is_shown:
-            print(file=sys.stderr)

@@ -1,11 +1,10 @@
 """Lockstep: a graph run over a log in one process, by the log's time, one node at a time.
 
 One baton is passed among the nodes, each a thread that runs only while it holds it; nothing is dropped, and
-timers and timeouts follow the log's clock. A node that neither reads another clock, nor draws random numbers,
-nor starts threads of its own then says the same bytes on every run, and as fast as it can.
+timers and timeouts follow the log's clock. A node into which nothing else leaks then says the same bytes on
+every run, and as fast as it can.
 """
 
-import hashlib
 import heapq
 import threading
 from collections import deque
@@ -16,11 +15,15 @@ from typing import Any
 
 from zuluko.bus.log_reader import LogReader
 from zuluko.bus.log_writer import LogWriter
-from zuluko.bus.message import Command, Message
+from zuluko.bus.message import Command, Message, arrays, check_arrays
 from zuluko.bus.streams import Latest, Stream, Tick
 from zuluko.bus.synced import Synced
 from zuluko.bus.wire import LONGEST_CAUSE, VERSION, Encoder, Envelope, Hop
+from zuluko.launch.chain import Chain, Link
+from zuluko.launch.chance import Chance
 from zuluko.launch.graph import Entry, Graph, Topic, Wire
+from zuluko.launch.leaks import Leak, Watch
+from zuluko.launch.parting import LOCKSTEP
 from zuluko.launch.replayed import RUN, ReplayError
 from zuluko.log import channel_of, entries
 from zuluko.messages import Delivery
@@ -33,15 +36,26 @@ class LockstepError(RuntimeError):
 
 
 class Lockstep:
-    """One run. ``said`` counts the messages of each topic that the nodes said, ``digest`` is the SHA-256 of
-    all of them with their topics, in order; ``now`` is the log's time in ns."""
+    """One run of a graph in which players stand in for nodes (``replayed.stand_in``).
 
-    def __init__(self, graph: Graph, out: Path | None = None) -> None:
+    ``out``    the log to write
+    ``hear``   is given the link and the envelope's bytes of each message that a node says
+    ``said``   counts the messages of each topic that the nodes said
+    ``chain``  the digests of what they said, of all and of each topic
+    ``leaks``  what got into the nodes from outside of the log
+    ``now``    the log's time, in ns
+    """
+
+    def __init__(
+        self, graph: Graph, out: Path | None = None, *, hear: Callable[[Link, bytes], None] | None = None
+    ) -> None:
         self.now = 0
         self.ended = False
         self.said: dict[str, int] = {}
+        self.chain = Chain()
+        self.leaks: list[Leak] = []
         self._graph = graph
-        self._hash = hashlib.sha256()
+        self._hear = hear
         self._encode = Encoder()
         self._out = out
         self._writer: LogWriter | None = None
@@ -49,11 +63,13 @@ class Lockstep:
         self._order = count()
         self._ready: deque[_Runner] = deque()
         self._runners = [_Runner(self, entry) for entry in _running(graph)]
+        self._before: _Runner | None = None  # the last that had the baton
         _check(graph)
 
     @property
     def digest(self) -> str:
-        return self._hash.hexdigest()
+        """The SHA-256 of all that the nodes said, in order."""
+        return self.chain.digest
 
     def run(self) -> None:
         """Plays the log to its end; raises LogError, and LockstepError for a node that fails."""
@@ -63,12 +79,13 @@ class Lockstep:
                  for topic, kind in entry.options["kinds"].items()}  # fmt: skip
         self.now = line.start
         self._writer = LogWriter(self._out) if self._out else None
+        chance = Chance.of_this_process()
         try:
-            for runner in self._runners:
-                runner.start()
             with LogReader(player.options["log"]) as reader:
                 begin = reader.span[0]
                 limits = {"start": (line.start - begin) / 1e9, "end": (line.end - begin + 1) / 1e9}
+                for runner in self._runners:
+                    runner.start(f"{runner.name} {begin}")
                 for entry in entries(reader, kinds, **limits):
                     self._pass_until(entry.received)
                     self.deliver(entry.topic, entry.envelope)
@@ -77,8 +94,22 @@ class Lockstep:
         finally:
             for runner in self._runners:
                 runner.abandon()
-            if self._writer:
-                self._writer.close()
+            chance.enter()
+            self._close()
+
+    def _close(self) -> None:
+        if self._writer:
+            self._writer.tell("zuluko", {"graph": self._graph.name})
+            self._writer.tell(LOCKSTEP, {"messages": str(self.chain.count), "sha256": self.digest})
+            self._writer.close()
+
+    def hand_over(self, runner: "_Runner") -> None:
+        """Makes the random generators those of the node that is to run."""
+        if self._before is not runner:
+            if self._before:
+                self._before.chance.leave()
+            runner.chance.enter()
+            self._before = runner
 
     def at(self, moment: int, act: Callable[[], None]) -> None:
         heapq.heappush(self._events, (moment, next(self._order), act))
@@ -93,11 +124,15 @@ class Lockstep:
 
     def publish(self, runner: "_Runner", topic: str, message: Message, cause: tuple[Hop, ...]) -> None:
         """Says a message at the present moment, and hands it to whoever hears it."""
+        if arrays(type(message)):
+            check_arrays(message)
         seq = self.said.get(topic, 0)
         envelope = Envelope(VERSION, seq, self.now, cause[-LONGEST_CAUSE:], message)
         self.said[topic] = seq + 1
         data = self._encode.envelope(envelope)
-        self._hash.update(topic.encode() + b"\0" + len(data).to_bytes(8, "little") + data)
+        link = self.chain.add(topic, seq, self.now, data)
+        if self._hear:
+            self._hear(link, data)
         if self._writer:
             channel = channel_of(self._writer, topic, type(message))
             self._writer.write(channel, data, seq=seq, sent=self.now, received=self.now)
@@ -151,12 +186,14 @@ class _Runner:
         self._driver: _Stream | None = None
         self._streams: list[tuple[Wire, _Stream]] = []
         self._latest: dict[str, list[Latest[Any]]] = {}
-        self._baton, self._back = threading.Semaphore(0), threading.Semaphore(0)
+        self.chance = Chance()
+        self._baton, self._back = _taken(), _taken()
         self._done = self._abandoned = False
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=entry.name, daemon=True)
 
-    def start(self) -> None:
+    def start(self, seed: str) -> None:
+        self.chance = Chance(seed)
         self._thread.start()
         self.go()
 
@@ -164,6 +201,7 @@ class _Runner:
         """Hands over the baton, and waits until it comes back."""
         if self._done:
             return
+        self._lockstep.hand_over(self)
         self._baton.release()
         self._back.acquire()
         if self._failure:
@@ -179,8 +217,8 @@ class _Runner:
     def abandon(self) -> None:
         """Ends a thread that waits, whatever it waits for."""
         self._abandoned = True
-        self._baton.release()
-        if self._thread.ident:
+        if self._thread.ident and not self._done:
+            self._baton.release()
             self._thread.join(1.0)
 
     def obeys(self, commander: str) -> bool:
@@ -200,6 +238,8 @@ class _Runner:
 
     def _run(self) -> None:
         self._baton.acquire()
+        watch = Watch(self.name, self._lockstep.leaks.append)
+        watch.start()
         try:
             if not self._abandoned:
                 self._say_all()
@@ -207,8 +247,11 @@ class _Runner:
             pass
         except BaseException as error:
             self._failure = error
+        finally:
+            watch.stop()
         self._done = True
-        self._back.release()
+        if not self._abandoned:
+            self._back.release()
 
     def _say_all(self) -> None:
         made = {}
@@ -216,8 +259,11 @@ class _Runner:
             made[wire.input.name] = self._input(wire)
         result = self._entry.function(*(made[w.input.name] for w in self._entry.wires), **self._entry.options)
         for message in result if isinstance(result, Iterator) else ():
+            if (topic := self._topics.get(type(message))) is None:
+                known = ", ".join(kind.__name__ for kind in self._topics) or "nothing"
+                raise TypeError(f"{self.name} yielded a {type(message).__name__}; it is to yield {known}")
             cause = self._driver.cause if self._driver else ()
-            self._lockstep.publish(self, self._topics[type(message)], message, cause)
+            self._lockstep.publish(self, topic, message, cause)
 
     def _input(self, wire: Wire) -> Any:
         if wire.input.kind in ("latest", "latests"):
@@ -290,6 +336,13 @@ class _Synced(Synced[Any, Any]):
     def _messages(self) -> Iterator[tuple[int, Message]]:
         for message in self._stream:
             yield self._names.index(self._stream.topic), message
+
+
+def _taken() -> threading.Lock:
+    """A lock that somebody else will release."""
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
 
 
 def _running(graph: Graph) -> list[Entry]:

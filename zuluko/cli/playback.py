@@ -1,0 +1,141 @@
+"""A log that is said again while a person watches: paused, sought in and stepped through by the keyboard."""
+
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+
+from zuluko.bus import clock
+from zuluko.bus.message import Message
+from zuluko.cli.keys import Keys
+from zuluko.nodes.player import NAP, Due, Lateness, Timeline, play
+
+HINT = "space pauses, arrows go 5 s and 60 s, s steps, q ends"
+SEEKS = {"left": -5, "right": 5, "down": -60, "up": 60}  # s
+ENDS = ("q", "Q", "\x03", "\x04")
+LOOK = 50_000_000  # ns between two looks at the keyboard while messages follow each other
+DRAW = 100_000_000  # ns between two drawings of the bar
+BAR = 30  # characters, where there is room
+
+
+class Playback:
+    """Says a log by ``say``, each message at its time; ``idle`` is called some times a second."""
+
+    def __init__(
+        self, timeline: Timeline, keys: Keys, say: Callable[[Due], None], idle: Callable[[], None]
+    ) -> None:
+        self.lateness = Lateness()
+        self._timeline, self._keys, self._say, self._idle = timeline, keys, say, idle
+        self._bar = Bar(timeline)
+        self._moment = timeline.start
+        self._paused: int | None = None  # graph time since which it pauses
+        self._looked = 0
+        self._ended = False
+
+    def run(self, log: Path, kinds: Mapping[str, type[Message]]) -> None:
+        self._timeline.begin()
+        since: int | None = self._timeline.start
+        try:
+            while since is not None:
+                since = self._play(log, kinds, since)
+            if not self._ended:
+                self._bar.draw(self._timeline.end, "")
+        finally:
+            self._bar.end()
+
+    def _play(self, log: Path, kinds: Mapping[str, type[Message]], since: int) -> int | None:
+        """Says what comes from a moment on; gives the moment from which to go on, and None at the end."""
+        is_new = since != self._timeline.start
+        with closing(play(log, kinds, self._timeline, since)) as playing:
+            for due in playing:
+                if is_new and self._paused is None:
+                    self._timeline.seek(since, clock.now())  # to find the place has taken some time
+                is_new = False
+                if (sought := self._wait_for(due)) is not None or self._ended:
+                    return sought
+                self.lateness.add(due.at)
+                self._moment = due.entry.received
+                self._say(due)
+        return self._wait_for(None)
+
+    def _wait_for(self, due: Due | None) -> int | None:
+        """Waits until a message is due, and does what the keys say; gives a moment where they seek. Without
+        a message, at the log's end, it waits only while it pauses."""
+        while True:
+            now = clock.now()
+            at = due.at if due else now
+            left = NAP * 1e9 if self._paused is not None else at - now
+            if left <= 0 and (now < self._looked + LOOK or not due):
+                return None
+            for key in self._keys.read(min(left / 1e9, NAP)):
+                if key in SEEKS:
+                    return self._seek(SEEKS[key])
+                if key in ENDS:
+                    self._ended = True
+                    return None
+                if key == "s" and self._paused is not None:
+                    self._paused = clock.now()
+                    self._timeline.shift(self._paused - at)
+                    return None
+                if key == " ":
+                    self._pause()
+            if self._keys.resumed:
+                self._keys.resumed = False
+                self._timeline.shift(max(0, clock.now() - at))
+            self._look(clock.now())
+
+    def _look(self, now: int) -> None:
+        self._looked = now
+        self._idle()
+        self._bar.draw(self._here(now), "paused" if self._paused is not None else "", now)
+
+    def _here(self, now: int) -> int:
+        """The moment of the log that it is now."""
+        if not self._timeline.is_timed:
+            return self._moment
+        return self._timeline.moment(self._paused or now)
+
+    def _pause(self) -> None:
+        if self._paused is None:
+            self._paused = clock.now()
+        else:
+            self._timeline.shift(clock.now() - self._paused)
+            self._paused = None
+
+    def _seek(self, seconds: int) -> int:
+        now = clock.now()
+        moment = self._here(now) + seconds * 10**9
+        moment = min(max(moment, self._timeline.start), self._timeline.end)
+        self._timeline.seek(moment, self._paused or now)
+        self._moment = moment
+        self._look(now)
+        return moment
+
+
+class Bar:
+    """How far a replay is, drawn over itself in a terminal, ten times a second."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self._next = 0
+        self._drawn = False
+        self._is_shown = sys.stderr.isatty()
+
+    def draw(self, moment: int, state: str, now: int = 0) -> None:
+        """``now`` 0 draws in any case."""
+        if not self._is_shown or 0 < now < self._next:
+            return
+        self._next, self._drawn = now + DRAW, True
+        whole = max(1, self._timeline.end - self._timeline.start)
+        passed = min(max(0, moment - self._timeline.start), whole)
+        rate = "" if self._timeline.rate == 1 else f"  x{self._timeline.rate:g}"
+        text = f"{passed / 1e9:.1f} of {whole / 1e9:.1f} s{rate}{'  ' + state if state else ''}"
+        columns = shutil.get_terminal_size().columns
+        if (room := min(BAR, columns - len(text) - 4)) >= 5:
+            text = f"[{'=' * (room * passed // whole):<{room}}] {text}"
+        print(f"\r\x1b[K{text[: columns - 1]}", end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        if self._drawn:
+            print(file=sys.stderr)
