@@ -61,11 +61,11 @@ class Keys:
             data = b""
         if not data:
             self._fd = -1
-        self._rest += data
-        return self._take()
+        return self.take(data)
 
-    def _take(self) -> list[str]:
-        """Takes what has come apart; an arrow key is ESC, [ or O, and a letter."""
+    def take(self, data: bytes) -> list[str]:
+        """Takes apart what was typed; an arrow key is ESC, [ or O, and a letter, which may come in pieces."""
+        self._rest += data
         found = []
         while self._rest:
             if self._rest[:1] != b"\x1b":

@@ -1,6 +1,6 @@
 """A log that is said again while a person watches: paused, sought in and stepped through by the keyboard."""
 
-import shutil
+import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -120,7 +120,7 @@ class Bar:
         self._timeline = timeline
         self._next = 0
         self._drawn = False
-        self._is_shown = sys.stderr.isatty()
+        self._is_shown = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
     def draw(self, moment: int, state: str, now: int = 0) -> None:
         """``now`` 0 draws in any case."""
@@ -131,7 +131,7 @@ class Bar:
         passed = min(max(0, moment - self._timeline.start), whole)
         rate = "" if self._timeline.rate == 1 else f"  x{self._timeline.rate:g}"
         text = f"{passed / 1e9:.1f} of {whole / 1e9:.1f} s{rate}{'  ' + state if state else ''}"
-        columns = shutil.get_terminal_size().columns
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
         if (room := min(BAR, columns - len(text) - 4)) >= 5:
             text = f"[{'=' * (room * passed // whole):<{room}}] {text}"
         print(f"\r\x1b[K{text[: columns - 1]}", end="", file=sys.stderr, flush=True)
