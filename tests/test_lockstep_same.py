@@ -126,11 +126,11 @@ def graph(folder: Path, *nodes: str, leak: str = "pass") -> str:
     return write(folder, "\n".join(lines))
 
 
-def run(log: Path, file: str, hear=None) -> Lockstep:
+def run(log: Path, file: str, follow=None) -> Lockstep:
     with LogReader(log) as reader:
         checked = launchfile.load(Path(file))
         stand_in(checked, reader, Timeline(*reader.span), only=["faces"])
-        lockstep = Lockstep(checked, hear=hear)
+        lockstep = Lockstep(checked, follow=follow)
         lockstep.run()
     return lockstep
 

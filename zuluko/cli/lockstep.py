@@ -75,8 +75,8 @@ def _once(reader: "LogReader", timeline: "Timeline", wish: Wish) -> dict[str, An
     try:
         stand_in(checked, reader, timeline, only=wish.only, without=wish.without)
         with ExitStack() as stack:
-            hear, end = _listeners(reader, wish, stack)
-            done = Lockstep(checked, wish.out, hear=hear)
+            follow, end = _followers(reader, wish, stack)
+            done = Lockstep(checked, wish.out, follow=follow)
             stack.callback(_tell_leaks, done)
             done.run()
             parts = end(done)
@@ -96,10 +96,10 @@ def _once(reader: "LogReader", timeline: "Timeline", wish: Wish) -> dict[str, An
     }
 
 
-def _listeners(
+def _followers(
     reader: "LogReader", wish: Wish, stack: ExitStack
 ) -> "tuple[Callable[[Link, bytes], None], Callable[[Lockstep], str]]":
-    """What hears each message, and what is called at the end and says where the run parts from an earlier."""
+    """What follows the messages, and what says at the end where the run parts from an earlier one."""
     from zuluko.launch.chain import ChainFile
     from zuluko.launch.parting import parting
 
@@ -108,7 +108,7 @@ def _listeners(
         stack.callback(before.close)
     kept = stack.enter_context(ChainFile(wish.chain)) if wish.chain else None
 
-    def hear(link: "Link", data: bytes) -> None:
+    def follow(link: "Link", data: bytes) -> None:
         if kept:
             kept.add(link)
         if before:
@@ -121,7 +121,7 @@ def _listeners(
             before.end()
         return before.told if before else ""
 
-    return hear, end
+    return follow, end
 
 
 def _tell_leaks(done: "Lockstep") -> None:

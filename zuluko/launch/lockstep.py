@@ -39,7 +39,7 @@ class Lockstep:
     """One run of a graph in which players stand in for nodes (``replayed.stand_in``).
 
     ``out``    the log to write
-    ``hear``   is given the link and the envelope's bytes of each message that a node says
+    ``follow`` is given the link and the envelope's bytes of each message that a node says
     ``said``   counts the messages of each topic that the nodes said
     ``chain``  the digests of what they said, of all and of each topic
     ``leaks``  what got into the nodes from outside of the log
@@ -47,7 +47,7 @@ class Lockstep:
     """
 
     def __init__(
-        self, graph: Graph, out: Path | None = None, *, hear: Callable[[Link, bytes], None] | None = None
+        self, graph: Graph, out: Path | None = None, *, follow: Callable[[Link, bytes], None] | None = None
     ) -> None:
         self.now = 0
         self.ended = False
@@ -55,7 +55,7 @@ class Lockstep:
         self.chain = Chain()
         self.leaks: list[Leak] = []
         self._graph = graph
-        self._hear = hear
+        self._follow = follow
         self._encode = Encoder()
         self._out = out
         self._writer: LogWriter | None = None
@@ -131,8 +131,8 @@ class Lockstep:
         self.said[topic] = seq + 1
         data = self._encode.envelope(envelope)
         link = self.chain.add(topic, seq, self.now, data)
-        if self._hear:
-            self._hear(link, data)
+        if self._follow:
+            self._follow(link, data)
         if self._writer:
             channel = channel_of(self._writer, topic, type(message))
             self._writer.write(channel, data, seq=seq, sent=self.now, received=self.now)
