@@ -404,3 +404,18 @@ def test_pictures_of_a_type_with_two_arrays_are_read(tmp_path):
     (have,) = read(tmp_path / "a.mcap", "stereo")
     assert np.array_equal(have.left, pair.left)
     assert np.array_equal(have.right, pair.right)
+
+
+def test_small_messages_are_read_without_the_pictures_between_them(tmp_path):
+    log, encode = tmp_path / "a.mcap", Encoder()
+    with LogWriter(log) as writer:
+        channels = [writer.topic("faces", "Faces/1", b"{}"), writer.topic("camera", "Frame/1", b"{}")]
+        for number in range(20):
+            image = np.full((300, 300, 3), number, "u1")
+            for channel, message in zip(channels, (faces(number), Frame(image=image)), strict=True):
+                data = encode(message, seq=number, sent=number, cause=())
+                writer.write(channel, data, seq=number, sent=number, received=number)
+    with LogReader(log) as reader:
+        small = [place for place in reader.contents.places if reader.topics["faces"] in place.channels]
+        assert [place.channels for place in small] == [frozenset({reader.topics["faces"]})]
+        assert [received for _, (_, _, received, *_) in reader.messages()] == sorted([*range(20)] * 2)

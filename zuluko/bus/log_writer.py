@@ -38,6 +38,7 @@ from zuluko.bus.log_records import HEAD, MAGIC, MESSAGE
 
 PROFILE = "zuluko"
 CHUNK = 1 << 20  # bytes after which a chunk is closed; a longer message has one of its own
+LARGE = 16 * 1024  # bytes; such messages share no chunk with smaller ones, which are read without them
 LEVEL = 1  # of zstd: a fifth of the time of its default, for a tenth more bytes
 WORTH = 0.9  # what is not smaller than so much of itself is stored as it is
 UNTRIED = 100  # messages of a topic that did not pack, before it is tried again
@@ -87,7 +88,7 @@ class LogWriter:
         self._known: list[tuple[int, Channel]] = []
         self._chunks: list[_Placed] = []
         self._told: list[MetadataIndex] = []
-        self._packed, self._plain = _Open(packs=True), _Open(packs=False)
+        self._packed, self._large, self._plain = _Open(packs=True), _Open(packs=True), _Open(packs=False)
         self._untried: Counter[int] = Counter()
         self._compress = zstandard.ZstdCompressor(level=LEVEL).compress
         self._fd = _create(path)
@@ -110,7 +111,7 @@ class LogWriter:
     @property
     def waiting(self) -> int:
         """Bytes that are not in the file yet."""
-        return len(self._packed.data) + len(self._plain.data)
+        return sum(len(chunk.data) for chunk in (self._packed, self._large, self._plain))
 
     def topic(self, name: str, kind: str, schema: bytes, *, told: Mapping[str, str] | None = None) -> int:
         """The channel of a topic; ``kind`` is the type's wire name, ``schema`` its JSON schema."""
@@ -152,8 +153,8 @@ class LogWriter:
 
     def flush(self) -> None:
         """Writes the chunks in the making, and has the disk keep them; does not wait for the disk."""
-        self._store(self._packed)
-        self._store(self._plain)
+        for chunk in (self._packed, self._large, self._plain):
+            self._store(chunk)
         self._sync.ask()
 
     def close(self) -> None:
@@ -181,13 +182,16 @@ class LogWriter:
         os.close(self._fd)
 
     def _chunk(self, channel: int, data: bytes) -> _Open:
-        """Where a message goes: with those that pack, with those that do not, or by itself."""
+        """Where a message goes: with the small or the large of those that pack, with those that do not, or by
+        itself."""
         packs = JPEG not in data[:4096] and not self._untried[channel]
         if not packs and self._untried[channel]:
             self._untried[channel] -= 1
         if len(data) > CHUNK:
             return _Open(packs)
-        return self._packed if packs else self._plain
+        if packs:
+            return self._large if len(data) > LARGE else self._packed
+        return self._plain
 
     def _store(self, chunk: _Open) -> None:
         if not chunk.data:
