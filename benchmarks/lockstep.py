@@ -2,8 +2,8 @@
 
 The demo is recorded once. The door then runs over that log, from Faces on (rules and lock) and from Frame on
 (the networks, too), again and again, each time in a fresh process with another order of its sets, and every
-second time on one core; beside it as many processes spin as there are cores. Each run's digest is told on standard
-error.
+second time on one core; beside it as many processes spin as there are cores. Each run tells its digest on
+standard error.
 
     python benchmarks/lockstep.py [--runs 20]
 """
