@@ -21,6 +21,7 @@ from zuluko import Array, Message, read, record
 from zuluko.bus.log_reader import LogReader
 from zuluko.bus.log_repair import repair
 from zuluko.bus.log_writer import LogError, LogFullError, LogWriter
+from zuluko.bus.message import MessageError
 from zuluko.bus.wire import Encoder, Hop
 from zuluko.messages import Face, Faces, Frame, LockState
 
@@ -419,3 +420,36 @@ def test_small_messages_are_read_without_the_pictures_between_them(tmp_path):
         small = [place for place in reader.contents.places if reader.topics["faces"] in place.channels]
         assert [place.channels for place in small] == [frozenset({reader.topics["faces"]})]
         assert [received for _, (_, _, received, *_) in reader.messages()] == sorted([*range(20)] * 2)
+
+
+def test_only_what_can_be_read_again_is_recorded(tmp_path):
+    class Loose(Message, tag="LogLoose/1"):
+        text: str = ""
+
+    wrong = [
+        (
+            [Frame(image=np.zeros((2, 2)))],
+            "a Frame is not what its type says: malformed: a float64 array (2, 2)",
+        ),
+        ([Loose(text=5)], "a Loose is not what its type says: malformed: Expected `str`, got `int`"),
+        (["text"], "a log holds messages, and not a str"),
+    ]
+    for number, (messages, said) in enumerate(wrong):
+        with pytest.raises(MessageError) as error:
+            record(messages, tmp_path / f"{number}.mcap", "x" if number else "")
+        assert said in str(error.value)
+    with pytest.raises(MessageError, match="x has messages of type Faces, and now a LockState; give each"):
+        record([faces(1), LockState(state="locked")], tmp_path / "x.mcap", "x")
+    assert len(list(read(tmp_path / "x.mcap", "x"))) == 1
+    with pytest.raises(TypeError):
+        record(5, tmp_path / "y.mcap")
+    assert not (tmp_path / "y.mcap").exists()
+
+
+def test_a_stream_that_is_not_read_to_its_end_leaves_no_file_open(tmp_path):
+    log = a_log(tmp_path / "a.mcap")
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        read(log, "faces")
+        next(iter(read(log, "faces")))
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -10,7 +10,7 @@ from zuluko import messages
 from zuluko.bus.log_reader import LogReader
 from zuluko.bus.log_schema import encode
 from zuluko.bus.log_writer import LogError, LogWriter
-from zuluko.bus.message import Message, tag, topic_suffix
+from zuluko.bus.message import Message, MessageError, tag, topic_suffix
 from zuluko.bus.streams import Stream
 from zuluko.bus.topics import schema
 from zuluko.bus.wire import Decoder, Encoder, Envelope, Hop, WireError, from_inline, plain_dtype, plain_shape
@@ -97,20 +97,37 @@ def record(stream: Iterable[Message], log: str | Path, topic: str = "") -> int:
     """Writes the messages of a stream, or of a list, into a new log, and gives their number.
 
     The topic is the stream's unless given, and else what the type is called: ``Faces`` on ``faces``. Time in
-    the log is the stream's; over a list, the stamps'. Raises LogError for a file that exists, or a full disk.
+    the log is the stream's; over a list, the stamps'. Raises LogError for a file that exists, or a full disk,
+    and MessageError for a message that is not what its type says, or not of the type of those before it; what
+    came before it is kept.
     """
-    count, encode_body = 0, Encoder()
+    count, encode_body, found = 0, Encoder(), iter(stream)
+    proofs: dict[str, tuple[type[Message], Decoder[Any]]] = {}
     with LogWriter(Path(log)) as writer:
-        for message in stream:
-            name = topic or getattr(stream, "topic", "") or topic_suffix(type(message))
-            channel = channel_of(writer, name, type(message))
+        for message in found:
+            own = _topic_of(message)
+            name = topic or getattr(stream, "topic", "") or own
+            kind, proof = proofs.setdefault(name, (type(message), Decoder(type(message), from_log)))
+            if type(message) is not kind:
+                what = f"{name} has messages of type {kind.__name__}, and now a {type(message).__name__}"
+                raise MessageError(f"{log}: {what}; give each its own topic")
             now = getattr(stream, "now", 0) or message.stamp
             seq, sent = getattr(stream, "seq", count), getattr(stream, "sent", 0) or now
             cause = getattr(stream, "cause", ())[:-1]
             data = encode_body(message, seq=seq, sent=sent, cause=cause)
-            writer.write(channel, data, seq=seq, sent=sent, received=now)
+            try:
+                proof(data)
+            except WireError as error:
+                raise MessageError(f"a {kind.__name__} is not what its type says: {error}") from None
+            writer.write(channel_of(writer, name, kind), data, seq=seq, sent=sent, received=now)
             count += 1
     return count
+
+
+def _topic_of(message: object) -> str:
+    if not isinstance(message, Message):
+        raise MessageError(f"a log holds messages, and not a {type(message).__name__}")
+    return topic_suffix(type(message))
 
 
 def channel_of(writer: LogWriter, topic: str, kind: type[Message]) -> int:

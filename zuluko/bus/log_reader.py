@@ -52,6 +52,7 @@ class LogReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._fd = -1
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             self.size = os.fstat(self._fd).st_size
@@ -59,7 +60,7 @@ class LogReader:
         except OSError as error:
             raise LogError(f"{path} cannot be read: {error.strerror}") from None
         if begin != MAGIC:
-            os.close(self._fd)
+            self.close()
             raise LogError(f"{path} is no log: it does not begin as an MCAP file does")
         self.contents = self._by_index() or self.scan()
 
@@ -75,6 +76,9 @@ class LogReader:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def __del__(self) -> None:
+        self.close()  # of a stream that nobody has read to its end
 
     @property
     def whole(self) -> bool:
