@@ -1,12 +1,13 @@
 """Whether two runs of a lockstep say the same: chains, where runs part, what leaks into nodes, and chance."""
 
+import json
 import random
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.running import write
+from tests.running import write, zuluko
 from tests.test_lockstep import BASE, SECOND, lockstep
 from zuluko import record
 from zuluko.bus.log_reader import LogReader
@@ -192,6 +193,16 @@ def test_a_nodes_own_seed_is_kept(log, tmp_path):
     wanted = [f"{own.random()} {legacy.rand()}".encode() for _ in range(10)]
     have = [data for link, data in heard if link.topic == "seeding"]
     assert all(want in data for want, data in zip(wanted, have, strict=True))
+
+
+def test_the_log_stands_in_for_programs_outside_the_graph(log, tmp_path):
+    file = Path(graph(tmp_path, "counting"))
+    text = file.read_text().replace('  faces: {run: "./lockstep_nodes.py:free"}\n', "")
+    file.write_text('topics: {faces: "zuluko.messages:Faces"}\n' + text)
+    assert run(log, str(file)).said == {"counting": 10}
+    live = zuluko("replay", str(log), str(file), "--json")
+    told = json.loads(live.stdout.splitlines()[-1])["summary"]
+    assert told["messages"] == {"faces": 10, "counting": 10}
 
 
 def test_a_chain_tells_the_first_message_that_differs(log, tmp_path):

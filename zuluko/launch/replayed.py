@@ -1,12 +1,13 @@
 """A graph in which a log stands in for some nodes: one process says what they once said, the rest runs."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 from zuluko.bus.log_reader import LogReader
 from zuluko.bus.message import tag
 from zuluko.document import nearest
-from zuluko.launch.graph import Entry, Graph, Restart
+from zuluko.launch.graph import Entry, Graph, Restart, Topic
 from zuluko.launch.signature import Signature
 from zuluko.nodes.player import Timeline, player
 
@@ -27,18 +28,18 @@ def stand_in(
     without: Collection[str] = (),
 ) -> None:
     """Puts players in the place of the nodes whose topics the log holds: of those in ``only``, where any are
-    named, and not of those in ``without``. Nodes that nobody hears any more are left out.
+    named, and not of those in ``without``. A program outside the graph that publishes a topic is meant by the
+    topic's name. Nodes that nobody hears any more are left out.
 
     Raises ReplayError where that leaves nothing to replay, or nothing to run, and for a topic that the log
     holds with another type.
     """
+    nodes = {**graph.entries, **{topic.name: _outside(topic) for topic in graph.external}}
     for name in (*only, *without):
-        if name not in graph.entries:
-            known = nearest(name, graph.entries) or f"; there are: {', '.join(graph.entries)}"
+        if name not in nodes:
+            known = nearest(name, nodes) or f"; there are: {', '.join(nodes)}"
             raise ReplayError(f"{graph.name} has no node `{name}`{known}")
-    held = [
-        name for name, entry in graph.entries.items() if any(t.name in reader.topics for t in entry.outputs)
-    ]
+    held = [name for name, entry in nodes.items() if any(t.name in reader.topics for t in entry.outputs)]
     chosen = [name for name in held if name in (only or held) and name not in without]
     if missing := [name for name in only if name not in held]:
         what = f"{reader.path} has no topic of the node `{missing[0]}`"
@@ -46,13 +47,31 @@ def stand_in(
     if not chosen:
         what = f"{reader.path} has no topic of the graph {graph.name}"
         raise ReplayError(f"{what}; it has: {', '.join(reader.topics) or 'nothing'}")
-    if len(chosen) == len(graph.entries):
+    if graph.entries.keys() <= set(chosen):
         what = f"{reader.path} stands in for every node of {graph.name}, and nothing is left to run"
         raise ReplayError(f"{what}; name those to replay, such as: --only {chosen[0]}")
     before = _heard(graph)
     for name in chosen:
-        graph.entries[name] = _player(graph, graph.entries[name], reader, timeline)
+        graph.entries[name] = _player(graph, nodes[name], reader, timeline)
+    _take_in(graph, chosen)
     _leave_out(graph, before, kept=set(chosen))
+
+
+def _outside(topic: Topic) -> Entry:
+    """A program outside the graph, as if it were a node of it."""
+    return Entry(topic.name, RUN, player, Signature(outputs=(topic.kind,)))
+
+
+def _take_in(graph: Graph, chosen: Collection[str]) -> None:
+    """Has the programs outside that a player stands in for be nodes of the graph, for those that hear them,
+    too."""
+    inside = {topic: replace(topic, node=topic.name) for topic in graph.external if topic.name in chosen}
+    graph.external = tuple(topic for topic in graph.external if topic not in inside)
+    for entry in graph.entries.values() if inside else ():
+        entry.wires = tuple(
+            replace(wire, topics=tuple(inside.get(topic, topic) for topic in wire.topics))
+            for wire in entry.wires
+        )
 
 
 def _player(graph: Graph, entry: Entry, reader: LogReader, timeline: Timeline) -> Entry:
