@@ -2,13 +2,17 @@
 
 import json
 import random
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.running import write, zuluko
+from tests.running import ROOT, write, zuluko
 from tests.test_lockstep import BASE, SECOND, lockstep
+from tests.waiting import until
 from zuluko import record
 from zuluko.bus.log_reader import LogReader
 from zuluko.launch import launchfile
@@ -313,6 +317,20 @@ def test_the_first_field_that_differs_is_shown():
     assert difference(envelope({"a": b"xy"}), envelope({"a": b"xyz"})) == "a was 2 bytes, and is 3 bytes"
     assert difference(envelope({"a": [1]}), envelope({"a": [1, 2]})) == "a was [1], and is [1,2]"
     assert difference(b"\xc1", b"") == "its bytes differ"
+
+
+def test_ctrl_c_leaves_a_whole_log(log, tmp_path):
+    file = graph(tmp_path, "leaky", leak="time.sleep(0.2 if faces.seq < 3 else 60)")
+    out, chain = tmp_path / "out.mcap", tmp_path / "chain"
+    command = [sys.executable, "-m", "zuluko", "replay", str(log), file, "--lockstep"]
+    process = subprocess.Popen([*command, f"--out={out}", f"--chain={chain}"], cwd=ROOT)
+    until(lambda: out.exists() and chain.exists())
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130
+    with LogReader(out) as reader:
+        assert reader.whole
+    with pytest.raises(ChainError, match="has no end"):
+        list(links(chain))
 
 
 def test_twice_tells_what_follows_the_order_of_a_set(log, tmp_path):

@@ -1,6 +1,7 @@
 """Replay: what was recorded is said again, alone and in place of a graph's nodes."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -103,12 +104,18 @@ def test_a_replay_can_be_recorded_and_is_the_same(tmp_path):
     record(pictures, log, "camera")
     process = replaying(str(log), "--name", "again")
     until(lambda: announcement("again", "camera"))
-    zuluko("record", str(tmp_path / "b.mcap"), "--graph", "again")
-    process.communicate(timeout=20)
+    process.send_signal(signal.SIGSTOP)  # until the recorder is there
+    recorder = subprocess.Popen(
+        [sys.executable, "-m", "zuluko", "record", str(tmp_path / "b.mcap"), "--graph", "again"], cwd=ROOT
+    )
+    until((tmp_path / "b.mcap").exists)
+    process.send_signal(signal.SIGCONT)
+    process.communicate(timeout=30)
+    assert recorder.wait(30) == 0
     again = list(read(tmp_path / "b.mcap", "camera"))
     assert len(again) > 5
     for have, want in zip(again[::-1], pictures[::-1], strict=False):
-        assert have.stamp == want.stamp
+        assert have.stamp - again[-1].stamp == want.stamp - pictures[-1].stamp
         assert np.array_equal(have.image, want.image)
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from zuluko.launch.parting import Parting
     from zuluko.nodes.player import Timeline
 
+INTERRUPTED = 130  # 128 + SIGINT
 SEED = "PYTHONHASHSEED"  # in the environment: in what order a set gives its texts
 
 
@@ -51,15 +52,19 @@ def begin_anew() -> None:
 
 
 def run(reader: "LogReader", timeline: "Timeline", wish: Wish) -> NoReturn:
-    """Runs the graph over the log, and exits: with 1 where two runs part."""
-    with tempfile.TemporaryDirectory(prefix="zuluko-") as folder:
+    """Runs the graph over the log, and exits: with 1 where two runs part. Ctrl-C leaves a whole log of what
+    was said, and a chain that has no end."""
+    from zuluko.cli.top import ends_quietly
+
+    with ends_quietly(), tempfile.TemporaryDirectory(prefix="zuluko-") as folder:
         if wish.twice and not wish.out:
             wish.out = Path(folder) / "first.mcap"
         told = _once(reader, timeline, wish)
         if wish.twice:
             told["parts"] = _again(reader.path, wish)
-    print(json.dumps(told) if wish.as_json else "\n".join(_lines(told, wish)))
-    sys.exit(1 if told["parts"] else 0)
+        print(json.dumps(told) if wish.as_json else "\n".join(_lines(told, wish)))
+        sys.exit(1 if told["parts"] else 0)
+    sys.exit(INTERRUPTED)
 
 
 def _once(reader: "LogReader", timeline: "Timeline", wish: Wish) -> dict[str, Any]:
