@@ -380,7 +380,8 @@ def test_pub_refuses_in_a_sentence(tmp_path, arguments, said):
 
 
 def test_pub_to_an_actuator_that_does_not_answer_fails(tmp_path):
-    with up(write(tmp_path, WHEELS)) as graph:
+    silent = WHEELS.replace("{moves: pilot}", "{moves: pilot}, restart: {silence: 10min}")
+    with up(write(tmp_path, silent)) as graph:
         ready(graph, "count")
         until(lambda: status.read("graph"))
         wheels = graph.children()["wheels"]
