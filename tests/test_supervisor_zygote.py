@@ -11,6 +11,7 @@ from tests.asking import ask, connect, node
 from tests.running import ROOT, alive, children, up, write, zuluko
 from tests.test_supervisor import CHAIN
 from tests.waiting import until
+from zuluko.launch import title
 
 MINE = """
 from collections.abc import Iterator
@@ -125,6 +126,14 @@ def test_processes_bear_the_names_of_their_nodes(tmp_path):
             shown = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode()
             assert shown == f"zuluko: graph/{name}"
             assert Path(f"/proc/{pid}/comm").read_text().strip() == f"zk:{name}"
+
+
+def test_where_nobody_tells_where_a_command_line_lies_it_stays():
+    """qemu's user emulation tells 44 fields of 52."""
+    own = Path("/proc/self/stat").read_bytes()
+    start, end = title.arguments(own)
+    assert end - start == len(Path("/proc/self/cmdline").read_bytes())
+    assert title.arguments(b" ".join(own.split()[:44])) == (0, 0)
 
 
 def test_what_a_node_prints_is_told_at_once(tmp_path):

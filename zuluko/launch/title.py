@@ -16,8 +16,14 @@ def show(name: str) -> None:
     """
     _prctl(_PR_SET_NAME, f"zk:{name.rpartition('/')[2]}".encode()[:15])
     stat = os.open("/proc/self/stat", os.O_RDONLY)
-    fields = os.read(stat, 4096).rpartition(b")")[2].split()
+    start, end = arguments(os.read(stat, 4096))
     os.close(stat)
-    start, end = int(fields[45]), int(fields[46])  # arg_start and arg_end, of proc(5)
     if start and (room := end - start - 1) > 0:
         ctypes.memmove(start, f"zuluko: {name}".encode()[:room].ljust(room + 1, b"\0"), room + 1)
+
+
+def arguments(stat: bytes) -> tuple[int, int]:
+    """Where a process's command line lies, as its stat tells (arg_start and arg_end of proc(5)); 0 and 0
+    where an emulator leaves them out."""
+    fields = stat.rpartition(b")")[2].split()
+    return (int(fields[45]), int(fields[46])) if len(fields) > 46 else (0, 0)
