@@ -164,7 +164,9 @@ class Moment:
         clause = clauses[number]
         missing = self.missing.keys() & self.rule.condition.topics_of(number)
         details = [self.missing[topic] for topic in sorted(missing)]
-        details += [f"{name} = {_shown(value)}" for name, value in clause.values.items()]
+        details += [
+            f"{name} = {_shown(value)}" for name, value in clause.values.items() if name != clause.text
+        ]
         return f"clause `{clause.text}` is {clause.verdict}" + (f" ({', '.join(details)})" if details else "")
 
     def _decision(

@@ -173,9 +173,8 @@ def _why(decision: Decision, reasons: Sequence[Reason]) -> str:
 
 def _reason(clause: Clause, decision: Decision) -> Reason:
     short = shortfalls(clause.text, clause.values) if clause.verdict == "false" else []
-    values = ", ".join(
-        [*_nulls(clause), *(f"{name} = {shown(value)}" for name, value in clause.values.items())]
-    )
+    known = [f"{name} = {shown(value)}" for name, value in clause.values.items() if name != clause.text]
+    values = ", ".join([*_nulls(clause), *known])
     why = values
     if clause.verdict == "false":
         told = ", and ".join(dict.fromkeys(one.sentence for one in short))

@@ -29,7 +29,7 @@ def stand_in(
 ) -> None:
     """Puts players in the place of the nodes whose topics the log holds: of those in ``only``, where any are
     named, and not of those in ``without``. A program outside the graph that publishes a topic is meant by the
-    topic's name. Nodes that nobody hears any more are left out.
+    topic's name. Nodes that nobody hears any more are left out, but for those that take commands.
 
     Raises ReplayError where that leaves nothing to replay, or nothing to run, and for a topic that the log
     holds with another type.
@@ -97,7 +97,9 @@ def _heard(graph: Graph) -> set[str]:
 
 
 def _leave_out(graph: Graph, before: set[str], kept: set[str]) -> None:
-    """Takes out the nodes that somebody heard, and now nobody does: the sensors of what is replayed."""
-    while idle := [name for name in graph.entries if name in before - _heard(graph) - kept]:
+    """Takes out the nodes that somebody heard, and now nobody does: the sensors of what is replayed. Who
+    takes commands acts, heard or not."""
+    acts = {entry.name for entry, _ in graph.command_wires()}
+    while idle := [name for name in graph.entries if name in before - _heard(graph) - kept - acts]:
         for name in idle:
             del graph.entries[name]
