@@ -1,6 +1,6 @@
 """What a rule commands: the keys ``do``, ``else_do``, ``mode`` and ``max`` of a rule file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -11,6 +11,8 @@ from zuluko.bus.message import Command
 from zuluko.document import Step, nearest, seconds
 
 Actuators = Mapping[str, type[Command]]
+Judges = Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, str]]]
+"""By actuator, what tells by field what is wrong with a command that its type allows."""
 
 DELAY = "delay"
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -18,11 +20,11 @@ MOST = 100  # firings whose commands may still be to come
 USUAL = 10
 
 
-def read(notes: Notes, name: str, key: str, actuators: Actuators) -> tuple[Action, ...]:
+def read(notes: Notes, name: str, key: str, actuators: Actuators, judges: Judges) -> tuple[Action, ...]:
     """The commands under a key, in their order; of a list, ``delay`` counts from the command before."""
     given = notes.given(name).get(key, {})
     if isinstance(given, dict):
-        return tuple(_together(notes, (name, key), given, actuators))
+        return tuple(_together(notes, (name, key), given, actuators, judges))
     if not isinstance(given, list):
         what = f"`{key}` must name an actuator and its command: `{key}: {{lock: {{open_for: 5s}}}}`"
         notes.wrong((name, key), what)
@@ -39,7 +41,7 @@ def read(notes: Notes, name: str, key: str, actuators: Actuators) -> tuple[Actio
         except ValueError as error:
             notes.wrong((*path, DELAY), f"`{DELAY}`: {error}")
         named = {actuator: fields for actuator, fields in step.items() if actuator != DELAY}
-        found += [replace(one, delay=after) for one in _together(notes, path, named, actuators)]
+        found += [replace(one, delay=after) for one in _together(notes, path, named, actuators, judges)]
     return tuple(found)
 
 
@@ -66,13 +68,15 @@ def _most(value: Any) -> int:
 
 
 def _together(
-    notes: Notes, path: tuple[Step, ...], given: Mapping[str, Any], actuators: Actuators
+    notes: Notes, path: tuple[Step, ...], given: Mapping[str, Any], actuators: Actuators, judges: Judges
 ) -> Iterator[Action]:
     for actuator, fields in given.items():
-        yield from _action(notes, (*path, actuator), fields, actuators)
+        yield from _action(notes, (*path, actuator), fields, actuators, judges)
 
 
-def _action(notes: Notes, path: tuple[Step, ...], given: Any, actuators: Actuators) -> Iterator[Action]:
+def _action(
+    notes: Notes, path: tuple[Step, ...], given: Any, actuators: Actuators, judges: Judges
+) -> Iterator[Action]:
     actuator = str(path[-1])
     kind = actuators.get(actuator)
     if kind is None:
@@ -84,6 +88,8 @@ def _action(notes: Notes, path: tuple[Step, ...], given: Any, actuators: Actuato
         notes.wrong(path, f"{what}, as in `{actuator}: {{field: value}}`")
     else:
         fields, wrong = command.read(kind, given, rule=str(path[0]))
+        if not wrong and actuator in judges:
+            wrong = dict(judges[actuator](fields))
         for key, what in wrong.items():
             notes.wrong((*path, key) if key else path, what, key=True)
         yield Action(actuator, kind, fields)

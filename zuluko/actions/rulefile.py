@@ -13,7 +13,7 @@ from zuluko.actions.clauses import ITEM, Clauses
 from zuluko.actions.params import Param
 from zuluko.actions.rule import Action, Rule
 from zuluko.actions.ruleclauses import ClauseReader, heard
-from zuluko.actions.ruledo import Actuators
+from zuluko.actions.ruledo import Actuators, Judges
 from zuluko.actions.rulenotes import Notes
 from zuluko.actions.rulewhen import When
 from zuluko.bus.message import Command, Message
@@ -71,15 +71,25 @@ def load(
     params: Mapping[str, Any] | None = None,
     name: str = "",
     zone: str = "UTC",
+    judges: Judges | None = None,
 ) -> RuleSet:
     """Reads a rule file; raises DocumentError with every problem in it.
 
     ``topics`` gives the message type of each topic that there is (``planner.path`` where a node has several),
     ``actuators`` the command type of each node that takes commands, ``params`` values for the file's own,
     ``name`` what the ids of the commands begin with: the node's, or the file's where it is not given;
-    ``zone`` the time zone where the file has no parameter for it.
+    ``zone`` the time zone where the file has no parameter for it; ``judges`` what an actuator finds wrong
+    with a command besides its type.
     """
-    return check(load_document(file), topics=topics, actuators=actuators, params=params, name=name, zone=zone)
+    return check(
+        load_document(file),
+        topics=topics,
+        actuators=actuators,
+        params=params,
+        name=name,
+        zone=zone,
+        judges=judges,
+    )
 
 
 def check(
@@ -90,9 +100,10 @@ def check(
     params: Mapping[str, Any] | None = None,
     name: str = "",
     zone: str = "UTC",
+    judges: Judges | None = None,
 ) -> RuleSet:
     """The same for a document that has been read."""
-    reader = _Reader(document, topics=topics, actuators=actuators)
+    reader = _Reader(document, topics=topics, actuators=actuators, judges=judges or {})
     found = reader.params(params or {})
     zone = reader.zone(found, zone)
     constants = {name: param.value for name, param in found.items()}
@@ -120,6 +131,7 @@ class _Reader(Notes):
 
     topics: Topics
     actuators: Actuators
+    judges: Judges
     others: dict[str, kinds.Kind] = field(default_factory=dict)  # the parameters' kinds
 
     # -- parameters
@@ -236,7 +248,7 @@ class _Reader(Notes):
             self.wrong((name, lists[0]), what, key=True)
 
     def _do(self, name: str, key: str) -> tuple[Action, ...]:
-        do = ruledo.read(self, name, key, self.actuators)
+        do = ruledo.read(self, name, key, self.actuators, self.judges)
         given = self.given(name)
         needs = not do or any(one.kind.needs_fresh_evidence for one in do)
         if given.get(key) and needs and "max_age" not in given:

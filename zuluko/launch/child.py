@@ -42,6 +42,7 @@ class Child:
     ``late``   it is not ready though its start deadline has passed: the others no longer wait for it
     ``next``   what is to become of it when it has ended, where that was asked for
     ``blame``  why the supervisor ended it, where it did so for a fault
+    ``undo``   puts back what was changed for its next start, if it does not become ready with it
     """
 
     name: str
@@ -56,6 +57,7 @@ class Child:
     late: bool = False
     next: Literal["", "start", "off"] = ""
     blame: str = ""
+    undo: Callable[[str], None] | None = None
     has_turned: bool = False  # one of its loops, in this life or an earlier one
     ready: set[str] = field(default_factory=set)  # its nodes that are
     ended: dict[str, int] = field(default_factory=dict)  # those that have no more to do, and since when

@@ -28,13 +28,15 @@ PATIENCE = 5.0  # s that a caller has to ask, and to take what waits for it
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What a caller asks: ``status``, ``stop``, ``restart`` (of ``node``) or ``logs`` (of ``node``, or of
-    all: the ``last`` lines, and with ``follow`` all that come)."""
+    """What a caller asks: ``status``, ``stop``, ``restart`` (of ``node``), ``set`` (its parameter ``name`` to
+    ``value``) or ``logs`` (of ``node``, or of all: the ``last`` lines, and with ``follow`` all that come)."""
 
     do: str
     node: str = ""
     last: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 20
     follow: bool = False
+    name: str = ""
+    value: Any = None
 
 
 def path(graph: str) -> Path:

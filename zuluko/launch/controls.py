@@ -12,9 +12,11 @@ import msgspec
 from zuluko.launch import control
 from zuluko.launch.graphlock import running
 from zuluko.launch.status import Status
+from zuluko.messages import Result
 
 LARGEST = 4 << 20  # bytes of a line that a supervisor may answer
 PATIENCE = 5.0  # s for what a supervisor knows at once
+LONGEST_CHANGE = 30.0  # s: a trial, a start that fails, and the start after it
 LONGEST = 0.25  # s that lines are gathered before they are put into their order, of a node that never pauses
 QUIET = 0.05  # s without a line, after which they are so at once
 
@@ -111,6 +113,16 @@ def status(graph: str) -> Status:
     except msgspec.ValidationError:
         other = f"the supervisor of {graph} is of another version of Zuluko; restart the graph"
         raise ControlError(told.get("what", other)) from None
+
+
+def change(graph: str, node: str, name: str, value: Any) -> tuple[Result, str]:
+    """What has become of another value for a node's parameter, and why where it is not done. It returns when
+    the node runs with it, or does not."""
+    try:
+        told = ask(graph, LONGEST_CHANGE, do="set", node=node, name=name, value=value)
+    except ControlError as error:
+        return "failed", str(error)
+    return told.get("outcome", "refused"), told.get("what", "")
 
 
 def logs(graph: str, nodes: Sequence[str], last: int, follow: bool) -> Iterator[Answer]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zuluko.bus.message import Message
-from zuluko.messages import DriveState, Note, NotifyState, RunState, SayState, SnapshotState
+from zuluko.messages import DriveState, Note, NotifyState, RunState, SayState, SetState, SnapshotState
 
 _MOODS = {"done": "good", "failed": "bad", "refused": "bad"}
 
@@ -47,5 +47,6 @@ _DEEDS: Mapping[type[Message], Callable[[Any], Deed]] = {
     NotifyState: _outcome(lambda state: state.title or state.text),
     RunState: _outcome(lambda state: state.name),
     SayState: _outcome(lambda state: state.text or state.sound),
+    SetState: _outcome(lambda state: f"{state.node}.{state.name} = {state.value}"),
     SnapshotState: _outcome(lambda state: Path(state.picture or state.decision).name or "snapshot"),
 }

@@ -78,6 +78,7 @@ class Entry:
     ``priority``  1 to 99: it runs before all ordinary processes (SCHED_FIFO)
     ``memory``    of its process, in bytes (PSS); ``cpu``: in cores
     ``budget``    s from the evidence to what it publishes; later messages are counted and told
+    ``changed``   what was set of its configuration while the graph runs, as it was said
     """
 
     name: str
@@ -97,6 +98,7 @@ class Entry:
     cpu: Limit | None = None
     budget: float | None = None
     when: "Condition | None" = None
+    changed: dict[str, Any] = field(default_factory=dict)
 
     @property
     def process(self) -> str:

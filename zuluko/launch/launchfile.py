@@ -17,6 +17,7 @@ from zuluko.launch import (
     options,
     process_keys,
     rule_entry,
+    settings,
     signature,
     stock,
 )
@@ -81,6 +82,7 @@ class _Reader:
         self._configure()
         proof = Proof(self.graph, self.parts, self.given, passing=self.passing)
         proof.check_publishers()
+        settings.check(self.graph, self.given)
         recorder = self._recorder() if self._whole and "record" in self.first.doc.value else None
         if not self.problems:  # what follows needs a graph that is whole
             proof.check()

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
+from zuluko.actions import setter
 from zuluko.bus import frames
 from zuluko.bus.commands import CommandReceiver, CommandSender
 from zuluko.bus.live import Edge, LiveLatest, LiveStream, LiveSynced, Timer, Waker
@@ -27,7 +28,7 @@ from zuluko.bus.wire import Envelope, Hop
 from zuluko.launch import place
 from zuluko.launch.budget import Budget
 from zuluko.launch.graph import Entry, Graph, Topic, Wire
-from zuluko.messages import Delivery
+from zuluko.messages import Delivery, Setting
 
 USER_MISTAKE = 78  # EX_CONFIG of sysexits.h: starting again would not help
 TERMINATED = 143  # 128 + SIGTERM: it was told to stop, and did
@@ -38,6 +39,13 @@ GATHER = 0.5  # s that the first message of a topic waits for those who will hea
 _END = object()
 
 log = logging.getLogger("zuluko.launch")
+
+
+def _change(graph: str, node: str, name: str, value: Setting) -> setter.Answer:
+    """Has the supervisor give a node's parameter another value."""
+    from zuluko.launch import controls  # few nodes ask
+
+    return controls.change(graph, node, name, value)
 
 
 class Stopped(BaseException):
@@ -166,6 +174,7 @@ class Node:
     def _loop(self) -> None:
         inputs = self._made or []
         frames.serve(next((p for kind, p in self._publishers.items() if arrays(kind)), None))
+        setter.serve(functools.partial(_change, self._graph.name))
         result = self._call(lambda: self._entry.function(*inputs, **self._entry.options))
         if not isinstance(result, Iterator):
             return

@@ -1,24 +1,21 @@
 """What other terminals ask of a running graph, and the answers."""
 
-import os
 import selectors
-import signal
-import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
 
 from zuluko.document import nearest
-from zuluko.launch.child import Child, how
+from zuluko.launch.changes import Changes
+from zuluko.launch.child import Child
 from zuluko.launch.control import Caller, Request
-from zuluko.launch.helper import Helper
 from zuluko.launch.imported import Imported, renewed
 from zuluko.launch.journal import Journal
 from zuluko.launch.status import Status
+from zuluko.launch.trials import Trials
 
-TRIAL = 10.0  # s that an edited node may take to be imported
-KNOWN = ("status", "stop", "restart", "logs")
+KNOWN = ("status", "stop", "restart", "set", "logs")
 
 
 class Runs(Protocol):
@@ -44,15 +41,17 @@ class Requests:
     def __init__(
         self, graph: Runs, selector: selectors.BaseSelector, imported: Imported | None = None
     ) -> None:
-        self._graph, self._selector, self._imported = graph, selector, imported
-        self._trials: dict[Helper, tuple[Caller, Child, float]] = {}  # and when each is given up
+        self._graph, self._imported = graph, imported
+        self._trials = Trials(selector)
+        self._changes = Changes(self._trials, imported, graph.restart, _outcome)
+        self._tried: list[tuple[Caller, Child]] = []
         self._stops: list[Caller] = []
         self._restarts: list[tuple[Caller, Child]] = []
 
     @property
     def pids(self) -> list[int]:
-        """The processes in which edits are tried."""
-        return [trial.pid for trial in self._trials]
+        """The processes in which edits and values are tried."""
+        return self._trials.pids
 
     def take(self, caller: Caller, request: Request) -> None:
         match request.do:
@@ -63,6 +62,8 @@ class Requests:
                 self._graph.stop()
             case "restart":
                 self._restart(caller, request.node)
+            case "set":
+                self._set(caller, request)
             case "logs":
                 self._logs(caller, request)
             case _:
@@ -77,33 +78,31 @@ class Requests:
         else:
             self._start(caller, child)
 
+    def _set(self, caller: Caller, request: Request) -> None:
+        child = self._find(request.node)
+        if child is None or request.node not in [entry.name for entry in child.entries]:
+            self._unknown(caller, request.node)
+        else:
+            self._changes.take(caller, request, child)
+
     def _try(self, caller: Caller, child: Child, imported: Imported) -> None:
         """Restarts a node that was edited only if, in a process of its own, it can be imported and fits; else
         the one that runs goes on."""
 
-        def trial(end: int) -> int:
-            os.write(end, renewed(imported, child.entries)[1].encode()[:4096])
-            return 0
-
-        try:
-            helper = Helper(f"try/{child.name}", trial)
-        except OSError as error:  # no memory, process or descriptor left
-            refuse(caller, f"{child.name} was not restarted: it could not be tried ({error.strerror})")
-            return
-
-        def ended() -> None:
-            self._selector.unregister(helper.pidfd)
-            del self._trials[helper]
-            why = helper.receive().decode(errors="replace")
-            if code := helper.reap():
-                why = f"its modules cannot be imported within {TRIAL:g} s ({how(code)})"
+        def tried(why: str) -> None:
+            self._tried.remove((caller, child))
             if why:
                 refuse(caller, f"{child.name} was not restarted: {why}")
             else:
                 self._start(caller, child)
 
-        self._trials[helper] = caller, child, time.monotonic() + TRIAL
-        self._selector.register(helper.pidfd, selectors.EVENT_READ, ended)
+        self._tried.append((caller, child))
+        self._trials.start(
+            child.name,
+            lambda: renewed(imported, child.entries)[1],
+            tried,
+            late="its modules cannot be imported",
+        )
 
     def _start(self, caller: Caller, child: Child) -> None:
         if why := self._graph.restart(child):
@@ -136,9 +135,8 @@ class Requests:
 
     def look(self) -> None:
         """Answers those whose node has started, or has not; ends a trial that takes too long."""
-        for trial, (*_, until) in self._trials.items():
-            if time.monotonic() > until:
-                os.kill(trial.pid, signal.SIGKILL)
+        self._trials.look()
+        self._changes.look()
         for caller, child in list(self._restarts):
             if (answer := _outcome(child)) is not None:
                 self._restarts.remove((caller, child))
@@ -146,10 +144,9 @@ class Requests:
 
     def end(self) -> None:
         """Answers those who asked for the end; the others hear that it came."""
-        for trial in self._trials:
-            trial.kill()
-        tried = [(caller, child) for caller, child, _ in self._trials.values()]
-        for caller, child in self._restarts + tried:
+        self._trials.end()
+        self._changes.end()
+        for caller, child in self._restarts + self._tried:
             refuse(caller, f"the graph stopped before {child.name} was ready")
         for caller in self._stops:
             caller.finish({"ok": True})

@@ -1,15 +1,16 @@
 """A rules file as a node of the graph: its inputs and outputs follow from what its rules read and command."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zuluko import document
 from zuluko.bus.message import Command, Message
-from zuluko.launch import keys, options
+from zuluko.launch import keys, options, settings
 from zuluko.launch.graph import Entry, Graph, Topic, Wire
 from zuluko.launch.include import Given
 from zuluko.launch.signature import Input, Signature
@@ -18,6 +19,9 @@ from zuluko.messages import Decision
 if TYPE_CHECKING:  # a graph without rules is spared what reads them
     from zuluko.actions.rule import Action
     from zuluko.actions.rulefile import RuleSet
+
+
+Fields = Callable[[type[Command], Mapping[str, Any]], Mapping[str, Any]]
 
 
 def is_rules(run: str) -> bool:
@@ -35,6 +39,11 @@ def read(given: Given, file: Path, graph: Graph, others: Mapping[str, Given]) ->
 
     topics = given.part.visible(graph.topics)
     actuators = _actuators(given, graph, others)
+    judges = {
+        name: partial(settings.judge, graph, others[full], given)
+        for name, (full, _) in actuators.items()
+        if settings.is_setter(graph.entries[full])
+    }
     own = {key: value for key, value in given.value.items() if key not in keys.ENTRY}
 
     def load() -> "RuleSet":
@@ -46,8 +55,12 @@ def read(given: Given, file: Path, graph: Graph, others: Mapping[str, Given]) ->
             params=_typed(file, own),
             name=given.name,
             zone=_zone(),
+            judges=judges,
         )
-        return _renamed(ruleset, topics, {name: full for name, (full, _) in actuators.items()})
+        names = {name: full for name, (full, _) in actuators.items()}
+        return _renamed(
+            ruleset, topics, names, lambda kind, fields: settings.renamed(kind, fields, graph, given.part)
+        )
 
     ruleset = load()
     kinds = tuple(dict.fromkeys(ruleset.commands.values()))
@@ -63,12 +76,17 @@ def read(given: Given, file: Path, graph: Graph, others: Mapping[str, Given]) ->
     )
 
 
-def _renamed(ruleset: "RuleSet", topics: Mapping[str, Topic], actuators: Mapping[str, str]) -> "RuleSet":
-    """The rules with the graph's names for what they command; what they hear is renamed as it comes."""
+def _renamed(
+    ruleset: "RuleSet", topics: Mapping[str, Topic], actuators: Mapping[str, str], fields: Fields
+) -> "RuleSet":
+    """The rules with the graph's names for what they command, and within ``fields`` of the commands; what
+    they hear is renamed as it comes."""
     heard = {topics[name].name: name for name in (*ruleset.triggers, *ruleset.levels)}
 
     def renamed(do: "tuple[Action, ...]") -> "tuple[Action, ...]":
-        return tuple(replace(one, actuator=actuators[one.actuator]) for one in do)
+        return tuple(
+            replace(one, actuator=actuators[one.actuator], fields=fields(one.kind, one.fields)) for one in do
+        )
 
     return replace(
         ruleset,

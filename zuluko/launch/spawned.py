@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from zuluko.bus import clock
-from zuluko.launch import runner, title
+from zuluko.launch import runner, settings, title
 from zuluko.launch.graph import Entry, Graph
 from zuluko.launch.node import USER_MISTAKE
 
@@ -30,6 +30,7 @@ class Spawn:
             "record": self._record,
             "process": entries[0].process,
             "watched": graph.watched,
+            "changed": {entry.name: entry.changed for entry in entries if entry.changed},
             "offset": clock.offset(),
             "control": control.fileno(),
         }
@@ -52,6 +53,9 @@ def main(argument: str) -> int:
         print(error, file=sys.stderr)
         return USER_MISTAKE
     graph.watched = told["watched"]
+    for node, changed in told["changed"].items():
+        entry = graph.entries[node]
+        entry.options |= {name: settings.converted(entry, name, value) for name, value in changed.items()}
     control = socket.socket(fileno=told["control"])
     control.set_inheritable(False)
     return runner.main(graph, graph.processes[told["process"]], control)

@@ -273,6 +273,10 @@ class Supervisor:
             self._turn_to(child, "stopped")
         elif child.next == "start":
             self._start(child)
+        elif child.undo and child.state == "starting":
+            child.undo(f"{child.name} died ({how(code)})")
+            self._tell(child.name, text=f"died with its new value ({how(code)}); it has its old one again")
+            self._start(child)
         elif child.next == "off":
             self._turn_to(child, "off", FALSE)
             self._tell(child.name, text=f"off: {FALSE}")

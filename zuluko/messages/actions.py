@@ -1,6 +1,6 @@
 """Commands to actuators, and what became of them."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -180,6 +180,37 @@ class SayState(Message, tag="SayState/1"):
     reason: str = ""
     text: str = ""
     sound: str = ""
+
+
+Setting = bool | int | float | str | list[Any] | None  # a parameter's value as a launch file may say it
+
+
+class SetCommand(Command, tag="SetCommand/1"):
+    """Gives a node's parameter another value, of those that the launch file allows.
+
+    ``node``, ``name``  the node and its parameter, by their names in the launch file
+    ``value``           as it would stand there: ``15``, ``5s``, ``[ana, ben]``
+    """
+
+    node: str
+    name: str
+    value: Setting
+    reason: str = ""
+
+
+class SetState(Message, tag="SetState/1"):
+    """What became of it, told once for each command; ``stamp`` and ``command`` are the command's.
+
+    ``outcome``  done: the node runs with ``value``, or will when it next starts; failed: it would not run
+                 with it, and has its old value again; refused: it was not tried
+    """
+
+    command: str
+    node: str
+    name: str
+    outcome: Result
+    reason: str = ""
+    value: Setting = None
 
 
 class PublishCommand(Command, tag="PublishCommand/1"):
