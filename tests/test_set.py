@@ -1,6 +1,7 @@
 """The set node, what a launch file and a rule may not have it do, and what becomes of the nodes that it sets."""
 
 import os
+import re
 import signal
 import threading
 import time
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 
 from tests.asking import ask, node
-from tests.running import up, write
+from tests.running import up, write, zuluko
+from tests.test_docs import blocks
+from tests.test_docs import files as files_of_page
 from tests.waiting import until
 from zuluko.actions.set import change, check_set, set
 from zuluko.actions.setter import Answer, GraphSetter, SimulatedSetter
@@ -378,6 +381,17 @@ def test_a_request_may_not_be_long(light):
     assert answer == {"ok": False, "what": "the request cannot be read: a request has at most 4096 bytes"}
 
 
+def test_the_actions_pages_lamp_is_set_as_it_shows(tmp_path):
+    page = "docs/actions.md"
+    files_of_page(page, tmp_path)
+    (shown,) = [text for kind, text in blocks(page) if kind == "text"]
+    with up(str(tmp_path / "lamp.yaml")) as graph:
+        for line in shown.splitlines():
+            who, said = re.fullmatch(r" +[\d.]+ s  (\w+) +(.*)", line).groups()
+            graph.wait_for(who, re.sub(r"\d\.\d+.*", "", said))
+        graph.stop()
+
+
 LOCK = """
 nodes:
   lock: {run: zuluko.actions.lock, in: {commands: pressed}}
@@ -415,3 +429,20 @@ def last(subscriber: Subscriber[Any]) -> Any:
     while (envelope := subscriber.receive()) is not None:
         found = envelope.body
     return found
+
+
+def test_in_lockstep_nothing_is_set(tmp_path):
+    from zuluko import read, record
+    from zuluko.bus import clock
+
+    file = files(tmp_path)
+    light = launchfile.load(Path(file)).entries["light"].signature.outputs[0]
+    record(
+        [light(stamp=clock.now() + n * SECOND // 10, lux=50.0) for n in range(9)],
+        tmp_path / "a.mcap",
+        "light",
+    )
+    done = zuluko("replay", str(tmp_path / "a.mcap"), file, "--lockstep", "--out", str(tmp_path / "b.mcap"))
+    assert done.returncode == 0, done.stderr
+    (state,) = read(tmp_path / "b.mcap", "settings")
+    assert (state.outcome, state.reason) == ("refused", "no supervisor runs this graph")

@@ -28,7 +28,7 @@ class Trials:
 
     def start(self, name: str, find: Callable[[], str], then: Then, *, late: str) -> None:
         """Has ``find`` look for what is wrong; ``then`` is called with that, or with nothing. ``late`` is
-        what is wrong when it takes too long."""
+        what is wrong when it takes too long, or fails."""
 
         def trial(end: int) -> int:
             os.write(end, find().encode()[:LONGEST])
@@ -45,7 +45,7 @@ class Trials:
             del self._running[helper]
             why = helper.receive().decode(errors="replace")
             if code := helper.reap():
-                why = f"{late} within {TRIAL:g} s ({how(code)})"
+                why = f"{late}{f' within {TRIAL:g} s' if code < 0 else ''} ({how(code)})"
             then(why)
 
         self._running[helper] = then, time.monotonic() + TRIAL
