@@ -34,6 +34,8 @@ on every run. What it does, precisely (``docs/rules.md`` says it to users):
   what was still to come of ``do`` is not. While it stands, the rules that it ``blocks`` do not fire, and
   what was still to come of their commands is not given. Rules are evaluated by falling ``priority``, and in
   the order of the file.
+* When a message of one of the rule's ``reports`` says that a command of its ``do`` has failed, what was
+  still to come of that firing is not given, and ``on_failure`` is, on the evidence of the firing.
 * A message whose stamp is before the last one's of its topic, or ahead of the clock, and a clock that has
   gone back, change nothing and never act.
 """
@@ -90,6 +92,8 @@ class Engine:
                 said += run.meet(now, event, levels, back=back)
             elif run.last and run.deadline is not None and now >= max(run.deadline, self._now):
                 said += run.look_again(now, levels)
+            if event and event.topic in run.rule.reports:
+                said += run.hear(now, event)
             if run.has_clock and back <= 0:
                 said += run.strike(now, levels)
             if run.plans:

@@ -111,6 +111,12 @@ class Moment:
             held, outcome="ended", reason=f"it had fired, and now {held.reason}", command=command
         )
 
+    def failed(self, why: str, stamp: int, command: str) -> Decision:
+        """The Decision about a command that has failed; ``stamp`` is that of the evidence on which it was
+        given, ``command`` the id of what is commanded now."""
+        decision = self._decision("failed", why, (), Track(), command)
+        return msgspec.structs.replace(decision, stamp=stamp, age=(self.now - stamp) / 1e9)
+
     def fired(self, look: Look, track: Track, command: str) -> Decision:
         parts = [f"seen {track.seen} of {self.rule.of}"] if self.rule.of > 1 else []
         if self.rule.hold and track.begun is not None:
@@ -164,9 +170,7 @@ class Moment:
         clause = clauses[number]
         missing = self.missing.keys() & self.rule.condition.topics_of(number)
         details = [self.missing[topic] for topic in sorted(missing)]
-        details += [
-            f"{name} = {_shown(value)}" for name, value in clause.values.items() if name != clause.text
-        ]
+        details += [f"{name} = {_shown(value)}" for name, value in clause.values.items()]
         return f"clause `{clause.text}` is {clause.verdict}" + (f" ({', '.join(details)})" if details else "")
 
     def _decision(

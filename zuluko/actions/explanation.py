@@ -82,7 +82,7 @@ class Explanation(msgspec.Struct, kw_only=True, frozen=True):
 
     @property
     def verb(self) -> str:
-        return self.outcome if self.outcome in ("fired", "ended") else "did not fire"
+        return self.outcome if self.outcome in ("fired", "ended", "failed") else "did not fire"
 
     @property
     def evidence(self) -> str:

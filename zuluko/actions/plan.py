@@ -8,10 +8,12 @@ from zuluko.bus.message import Command
 
 @dataclass
 class _Plan:
-    """The commands of one firing, by the graph time (ns) at which each is due; ``ends``: of ``else_do``."""
+    """The commands of one firing, by the graph time (ns) at which each is due; ``ends``: of ``else_do``.
+    ``ids`` are those of all of them, given or still to come."""
 
     commands: list[tuple[int, Command]]
     ends: bool
+    ids: frozenset[str] = frozenset()
 
     @property
     def end(self) -> int:
@@ -41,8 +43,12 @@ class Plans:
         start = max([now, *(plan.end for plan in self.plans)]) if rule.mode == "queued" else now
         dated = [(start + round(delay * 1e9), command) for delay, command in commands]
         if waiting := [one for one in dated if one[0] > now]:
-            self.plans.append(_Plan(waiting, ends))
+            self.plans.append(_Plan(waiting, ends, frozenset(command.id for _, command in dated)))
         return [command for due, command in dated if due <= now]
+
+    def drop(self, id_: str) -> None:
+        """Drops what is still to come of the firing that gave this command."""
+        self.plans = [plan for plan in self.plans if id_ not in plan.ids]
 
     def due(self, now: int) -> list[Command]:
         """Takes out the commands that are due, in the order of their moments."""

@@ -70,8 +70,9 @@ class Rule:
     ``again``     seconds after a firing at which, still true, it fires once more; infinite: never
     ``stale``     by topic, seconds after which what it last said is unknown, where it is not 3
     ``silence``   where it is not 0, ``when`` is a topic that must say nothing for so many seconds
-    ``do``        what it commands when it fires, ``else_do`` when it ends; ``give`` makes a command of what
-                  was read, for a rule written in Python
+    ``do``        what it commands when it fires, ``else_do`` when it ends, ``on_failure`` when a command of
+                  ``do`` has failed; ``give`` makes a command of what was read, for a rule written in Python
+    ``reports``   the topics that tell what has become of commands
     ``mode``      what a firing does while commands of the last are still to come; ``most`` firings at a time
     ``priority``  rules of a higher one are evaluated first
     ``blocks``    the rules that do not fire while this one stands
@@ -93,6 +94,8 @@ class Rule:
     silence: float = 0.0
     do: tuple[Action, ...] = ()
     else_do: tuple[Action, ...] = ()
+    on_failure: tuple[Action, ...] = ()
+    reports: tuple[str, ...] = ()
     give: Give | None = None
     mode: Mode = "single"
     most: int = 1

@@ -24,7 +24,7 @@ Topics = Mapping[str, type[Message] | tuple[type[Message], ...]]
 
 KEYS = (
     *("when", "any", "if", "seen", "for", "max_age", "cooldown", "again", "stale", "do", "else_do"),
-    *("if_silent", "all", "sequence", "within", "mode", "max", "priority", "blocks"),
+    *("if_silent", "all", "sequence", "within", "mode", "max", "priority", "blocks", "on_failure"),
 )
 ZONE = "zone"  # the parameter that says in which time zone the place is
 MOST_SEEN = 1000  # evaluations
@@ -49,6 +49,7 @@ class RuleSet:
     ``triggers``  the topics whose messages make evaluations
     ``levels``    the topics that clauses read besides
     ``commands``  by actuator, the type of the commands that it is given
+    ``reports``   the topics that tell what has become of commands, where a rule asks for it
     ``names``     by topic of the graph, what the rules call it, where that is not its own name
     ``zone``      the time zone of the place
     """
@@ -61,6 +62,12 @@ class RuleSet:
     name: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
     zone: str = "UTC"
+    reports: tuple[str, ...] = ()
+
+    @property
+    def hears(self) -> tuple[str, ...]:
+        """All topics whose messages the engine is handed one by one."""
+        return (*self.triggers, *(topic for topic in self.reports if topic not in self.triggers))
 
 
 def load(
@@ -103,7 +110,9 @@ def check(
     judges: Judges | None = None,
 ) -> RuleSet:
     """The same for a document that has been read."""
-    reader = _Reader(document, topics=topics, actuators=actuators, judges=judges or {})
+    reader = _Reader(
+        document, topics=topics, actuators=actuators, judges=judges or {}, node=name or document.file
+    )
     found = reader.params(params or {})
     zone = reader.zone(found, zone)
     constants = {name: param.value for name, param in found.items()}
@@ -121,8 +130,15 @@ def _ruleset(rules: list[Rule], params: dict[str, Param], name: str, zone: str) 
     read = {
         topic: None for rule in rules for topic in sorted(rule.condition.topics) if topic not in rule.triggers
     }
-    commands = {action.actuator: action.kind for rule in rules for action in (*rule.do, *rule.else_do)}
-    return RuleSet(tuple(rules), tuple(triggers), tuple(read), commands, params, name, zone=zone)
+    commands = {
+        action.actuator: action.kind
+        for rule in rules
+        for action in (*rule.do, *rule.else_do, *rule.on_failure)
+    }
+    reports = dict.fromkeys(topic for rule in rules for topic in rule.reports)
+    return RuleSet(
+        tuple(rules), tuple(triggers), tuple(read), commands, params, name, zone=zone, reports=tuple(reports)
+    )
 
 
 @dataclass(kw_only=True)
@@ -132,6 +148,7 @@ class _Reader(Notes):
     topics: Topics
     actuators: Actuators
     judges: Judges
+    node: str
     others: dict[str, kinds.Kind] = field(default_factory=dict)  # the parameters' kinds
 
     # -- parameters
@@ -199,6 +216,7 @@ class _Reader(Notes):
         clauses = ClauseReader(self, name, scope, constants).read(when)
         read = heard(clauses, self.topics)
         seen, of = self.value(name, "seen", _seen, (1, 1))
+        do = self._do(name, "do")
         mode, most = ruledo.mode(self, name)
         first, *others = when.triggers or ("",)
         return Rule(
@@ -216,8 +234,10 @@ class _Reader(Notes):
             cooldown=self.value(name, "cooldown", seconds, 0.0),
             again=self.value(name, "again", _again, math.inf),
             stale=self._stale(name, {*read, *(topic for topic in when.triggers if topic in self.topics)}),
-            do=self._do(name, "do"),
+            do=do,
             else_do=self._do(name, "else_do"),
+            on_failure=self._do(name, "on_failure"),
+            reports=self._reports(name, do),
             mode=mode,
             most=most,
             priority=self.value(name, "priority", ruleblocks.priority, 0),
@@ -255,6 +275,26 @@ class _Reader(Notes):
             what = "commands something and needs `max_age`, the age beyond which evidence must not act"
             self.wrong((name,), f"`{name}` {what}, such as `max_age: 500ms`", key=True)
         return do
+
+    def _reports(self, name: str, do: tuple[Action, ...]) -> tuple[str, ...]:
+        """The topics that tell what has become of the rule's commands, where that matters to it."""
+        given = self.given(name)
+        if "on_failure" not in given:
+            return ()
+        if not given.get("do"):
+            what = "`on_failure` is for commands of `do` that fail, and there are none"
+            self.wrong((name, "on_failure"), what, key=True)
+        actuators = {one.actuator for one in do}
+        told = [topic for topic in self.topics if topic.partition(".")[0] in actuators]
+        return (f"{self.node}.delivery", *filter(self._tells, told))
+
+    def _tells(self, topic: str) -> bool:
+        """Whether the messages of a topic name a command."""
+        kinds_ = self.topics[topic]
+        return any(
+            "command" in kind.__struct_fields__
+            for kind in (kinds_ if isinstance(kinds_, tuple) else (kinds_,))
+        )
 
     def _items(self, name: str, when: When) -> kinds.Kind | None:
         """The kind of the list that ``any`` or ``all`` names."""

@@ -1,11 +1,12 @@
 """One rule of an engine and its state; what it does, precisely, stands in ``engine.py``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from zuluko.actions import failures
 from zuluko.actions.calls import Memory, Situation
 from zuluko.actions.evaluation import Event, Look, Moment, Track
 from zuluko.actions.plan import Plans
@@ -16,6 +17,8 @@ from zuluko.messages import Decision
 
 Levels = Mapping[str, Latest[Any]]
 Said = list[Decision | Command]
+
+REMEMBERED = 64  # commands of one rule of which it may be told that they failed
 
 
 @dataclass
@@ -34,6 +37,7 @@ class Run:
     ``silent``        whether that silence lasts
     ``fired``         the graph time (ns) of the firing for which it stands, None while it does not stand
     ``plans``         the commands that are still to come
+    ``given_ids``     the last commands of ``do``, of which it may be told that they failed, with their stamps
     """
 
     rule: Rule
@@ -54,6 +58,7 @@ class Run:
     silent: bool = False
     fired: int | None = None
     plans: Plans = field(default_factory=Plans)
+    given_ids: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.has_clock = bool(self.rule.periods or self.rule.at_start or self.rule.silence)
@@ -277,10 +282,34 @@ class Run:
             track.fired = self.fired = moment.now
             self.cooled = moment.now + round(self.rule.cooldown * 1e9)
             first = self.given
-            commands = self.plans.add(self.rule, moment.now, self._commands(self.rule.do, moment, look))
+            found = self._commands(self.rule.do, moment, look)
+            self._remember(command for _, command in found)
+            commands = self.plans.add(self.rule, moment.now, found)
             id_ = self._id(moment.event, first + 1) if self.given > first else ""
             said += [moment.fired(look, track, id_), *commands]
         return said
+
+    def _remember(self, commands: Iterable[Command]) -> None:
+        if self.rule.on_failure:
+            self.given_ids.update((command.id, command.stamp) for command in commands)
+            for id_ in list(self.given_ids)[:-REMEMBERED]:
+                del self.given_ids[id_]
+
+    def hear(self, now: int, event: Event) -> Said:
+        """Hears what has become of a command. When one of its own has failed, what was still to come of that
+        firing is dropped, and ``on_failure`` is given, on the same evidence."""
+        id_ = getattr(event.message, "command", "")
+        if id_ not in self.given_ids or not (why := failures.failure(event.message)):
+            return []
+        stamp = self.given_ids.pop(id_)
+        self.plans.drop(id_)
+        commands: list[tuple[float, Command]] = [
+            (one.delay, one.command(id=f"{id_}-failure-{number}", stamp=stamp))
+            for number, one in enumerate(self.rule.on_failure, 1)
+        ]
+        said = self.plans.add(self.rule, now, commands)
+        what = f"its command to {getattr(event.message, 'to', event.topic)} {why}"
+        return [Moment(self.rule, now, event).failed(what, stamp, commands[0][1].id), *said]
 
     def _is_over(self, looks: list[Look], moment: Moment) -> bool:
         """Whether it no longer stands."""

@@ -56,7 +56,7 @@ class RuleSource:
     def _unwired(self, found: RuleSet) -> list[str]:
         """What the new rules hear or command that the node is not connected with in that way."""
         news = {
-            *(set(found.triggers) - set(self.wired.triggers)),
+            *(set(found.hears) - set(self.wired.hears)),
             *(set(found.levels) - set(self.wired.levels)),
             *(found.commands.keys() - self.wired.commands.keys()),
         }

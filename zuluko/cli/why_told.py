@@ -11,7 +11,15 @@ from zuluko.actions.trails import Run, Trail, Trails, nearest_miss
 from zuluko.cli.logs import has_colours
 from zuluko.cli.moment import clock_time
 
-_COLOURS = {"fired": "32", "true": "32", "false": "31", "unknown": "33", "ended": "1", "did not fire": "1"}
+_COLOURS = {
+    "fired": "32",
+    "true": "32",
+    "false": "31",
+    "unknown": "33",
+    "ended": "1",
+    "failed": "31",
+    "did not fire": "1",
+}
 LONGEST = 40  # characters of a text
 WIDEST = 48  # characters of a clause, beside what it read
 

@@ -14,7 +14,7 @@ from zuluko.launch import keys, options, settings
 from zuluko.launch.graph import Entry, Graph, Topic, Wire
 from zuluko.launch.include import Given
 from zuluko.launch.signature import Input, Signature
-from zuluko.messages import Decision
+from zuluko.messages import Decision, Delivery
 
 if TYPE_CHECKING:  # a graph without rules is spared what reads them
     from zuluko.actions.rule import Action
@@ -63,6 +63,7 @@ def read(given: Given, file: Path, graph: Graph, others: Mapping[str, Given]) ->
         )
 
     ruleset = load()
+    told = {**topics, f"{given.name}.delivery": Topic(f"{given.name}.delivery", given.name, Delivery)}
     kinds = tuple(dict.fromkeys(ruleset.commands.values()))
     events = Input("events", "stream", (Message,))
     levels = Input("levels", "latests", (Message,))
@@ -71,7 +72,7 @@ def read(given: Given, file: Path, graph: Graph, others: Mapping[str, Given]) ->
         given.run,
         rules,
         Signature((events, levels), outputs=(Decision, *kinds)),
-        wires=(_wire(events, ruleset.triggers, topics), _wire(levels, ruleset.levels, topics)),
+        wires=(_wire(events, ruleset.hears, told), _wire(levels, ruleset.levels, topics)),
         options={"ruleset": ruleset, "source": RuleSource(file, load, ruleset)},
     )
 
@@ -81,7 +82,7 @@ def _renamed(
 ) -> "RuleSet":
     """The rules with the graph's names for what they command, and within ``fields`` of the commands; what
     they hear is renamed as it comes."""
-    heard = {topics[name].name: name for name in (*ruleset.triggers, *ruleset.levels)}
+    heard = {topics[name].name: name for name in (*ruleset.hears, *ruleset.levels) if name in topics}
 
     def renamed(do: "tuple[Action, ...]") -> "tuple[Action, ...]":
         return tuple(
@@ -91,7 +92,13 @@ def _renamed(
     return replace(
         ruleset,
         rules=tuple(
-            replace(rule, do=renamed(rule.do), else_do=renamed(rule.else_do)) for rule in ruleset.rules
+            replace(
+                rule,
+                do=renamed(rule.do),
+                else_do=renamed(rule.else_do),
+                on_failure=renamed(rule.on_failure),
+            )
+            for rule in ruleset.rules
         ),
         commands={actuators[name]: kind for name, kind in ruleset.commands.items()},
         names={full: name for full, name in heard.items() if full != name},

@@ -126,6 +126,8 @@ class Story:
         if decision.outcome == "fired":
             _remember(self._fired, decision.command, decision)
             self._tell(now, topic, f"{decision.rule} fired: {decision.reason}", "good")
+        elif decision.outcome == "failed":
+            self._tell(now, topic, f"{decision.rule} failed: {decision.reason}", "bad")
 
     def _hear_command(self, command: LockCommand, sent: int) -> None:
         _remember(self._sent, command.id, sent)

@@ -7,7 +7,7 @@ import msgspec
 from zuluko.bus.message import Message
 
 Verdict = Literal["true", "false", "unknown"]
-Outcome = Literal["fired", "held", "false", "unknown", "cooldown", "blocked", "ended"]
+Outcome = Literal["fired", "held", "false", "unknown", "cooldown", "blocked", "ended", "failed"]
 
 
 class Clause(msgspec.Struct, kw_only=True, frozen=True):
@@ -23,7 +23,8 @@ class Decision(Message, tag="Decision/1"):
 
     ``outcome``  fired; held (true, but not yet often or long enough, or still true since it fired); false;
                  unknown (evidence missing, too old or out of order); cooldown; blocked (by another rule,
-                 or by its own commands that are still to come); ended (false again after it had fired)
+                 or by its own commands that are still to come); ended (false again after it had fired);
+                 failed (a command that it had given was not taken, refused or not carried out)
     ``reason``   the same as a sentence
     ``topic``, ``seq``  the message that was evaluated
     ``clauses``  each condition; of a list rule, those of the item that fired or came nearest (``any``), or
