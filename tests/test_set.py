@@ -15,8 +15,9 @@ from tests.running import up, write, zuluko
 from tests.test_docs import blocks
 from tests.test_docs import files as files_of_page
 from tests.waiting import until
+from zuluko.actions.host import Answer
 from zuluko.actions.set import change, check_set, set
-from zuluko.actions.setter import Answer, GraphSetter, SimulatedSetter
+from zuluko.actions.setter import GraphSetter, SimulatedSetter
 from zuluko.bus.streams import Stream
 from zuluko.bus.subscriber import Subscriber
 from zuluko.document import DocumentError

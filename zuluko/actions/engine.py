@@ -43,7 +43,9 @@ on every run. What it does, precisely (``docs/rules.md`` says it to users):
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from zuluko.actions import ledger
 from zuluko.actions.evaluation import Event
+from zuluko.actions.ledger import Saved
 from zuluko.actions.rule import Rule
 from zuluko.actions.rulerun import Levels, Run, Said
 
@@ -80,6 +82,25 @@ class Engine:
             self._runs.append(run if run and run.rule == rule else Run(rule, source, zone))
         for run in self._runs:
             run.blockers = [other for other in self._runs if run.rule.name in other.rule.blocks]
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a rule goes on where it was when its node is started anew."""
+        return any(run.rule.on_restart != "cancel" for run in self._runs)
+
+    def pending(self) -> list[Saved]:
+        """What such rules have still to give."""
+        kept = (run for run in self._runs if run.rule.on_restart != "cancel")
+        return [ledger.save(run.rule, plan) for run in kept for plan in run.plans.plans]
+
+    def resume(self, saved: Iterable[Saved], now: int) -> Said:
+        """Goes on with what was kept; what is overdue is given in the next step."""
+        said: Said = []
+        for run in self._runs:
+            plans = [plan for one in saved if (plan := ledger.restored(run.rule, one, now))]
+            run.plans.plans += plans
+            said += [run.resumed(now, plan) for plan in plans]
+        return said
 
     def step(self, now: int, event: Event | None = None, levels: Levels | None = None) -> Step:
         """Evaluates what the event triggers, and what is due at ``now`` (graph time, ns)."""

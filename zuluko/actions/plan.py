@@ -7,13 +7,13 @@ from zuluko.bus.message import Command
 
 
 @dataclass
-class _Plan:
+class Plan:
     """The commands of one firing, by the graph time (ns) at which each is due; ``ends``: of ``else_do``.
-    ``ids`` are those of all of them, given or still to come."""
+    ``whole`` are all of them, given or still to come."""
 
     commands: list[tuple[int, Command]]
     ends: bool
-    ids: frozenset[str] = frozenset()
+    whole: tuple[tuple[int, Command], ...] = ()
 
     @property
     def end(self) -> int:
@@ -24,7 +24,7 @@ class _Plan:
 class Plans:
     """All that a rule has still to give, the earliest firing first."""
 
-    plans: list[_Plan] = field(default_factory=list)
+    plans: list[Plan] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.plans)
@@ -43,12 +43,12 @@ class Plans:
         start = max([now, *(plan.end for plan in self.plans)]) if rule.mode == "queued" else now
         dated = [(start + round(delay * 1e9), command) for delay, command in commands]
         if waiting := [one for one in dated if one[0] > now]:
-            self.plans.append(_Plan(waiting, ends, frozenset(command.id for _, command in dated)))
+            self.plans.append(Plan(waiting, ends, tuple(dated)))
         return [command for due, command in dated if due <= now]
 
     def drop(self, id_: str) -> None:
         """Drops what is still to come of the firing that gave this command."""
-        self.plans = [plan for plan in self.plans if id_ not in plan.ids]
+        self.plans = [plan for plan in self.plans if all(one.id != id_ for _, one in plan.whole)]
 
     def due(self, now: int) -> list[Command]:
         """Takes out the commands that are due, in the order of their moments."""

@@ -16,6 +16,7 @@ START = "start"  # the trigger that is the node's start
 EVERY = "every "  # what the trigger of a timer begins with
 
 Mode = Literal["single", "restart", "queued", "parallel"]
+OnRestart = Literal["cancel", "resume", "restart"]
 Give = Callable[[Mapping[str, Any], Any], Command | None]
 
 
@@ -74,6 +75,7 @@ class Rule:
                   ``do`` has failed; ``give`` makes a command of what was read, for a rule written in Python
     ``reports``   the topics that tell what has become of commands
     ``mode``      what a firing does while commands of the last are still to come; ``most`` firings at a time
+    ``on_restart``  what becomes of commands that are still to come when the node is started anew
     ``priority``  rules of a higher one are evaluated first
     ``blocks``    the rules that do not fire while this one stands
     """
@@ -99,6 +101,7 @@ class Rule:
     give: Give | None = None
     mode: Mode = "single"
     most: int = 1
+    on_restart: OnRestart = "cancel"
     priority: int = 0
     blocks: tuple[str, ...] = ()
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from zuluko.actions import command
-from zuluko.actions.rule import Action, Mode
+from zuluko.actions.rule import Action, Mode, OnRestart
 from zuluko.actions.rulenotes import Notes
 from zuluko.bus.message import Command
 from zuluko.document import Step, nearest, seconds
@@ -16,6 +16,7 @@ Judges = Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, str]]]
 
 DELAY = "delay"
 MODES: tuple[Mode, ...] = get_args(Mode)
+RESTARTS: tuple[OnRestart, ...] = get_args(OnRestart)
 MOST = 100  # firings whose commands may still be to come
 USUAL = 10
 
@@ -53,6 +54,25 @@ def mode(notes: Notes, name: str) -> tuple[Mode, int]:
         what = f"`max` is for `mode: queued` and `mode: parallel`, not for `{chosen}`"
         notes.wrong((name, "max"), what, key=True)
     return chosen, notes.value(name, "max", _most, USUAL) if several else 1
+
+
+def on_restart(notes: Notes, name: str) -> OnRestart:
+    """What becomes of the commands that are still to come when the node is started anew."""
+    given = notes.given(name)
+    steps = [given.get(key) for key in ("do", "else_do", "on_failure")]
+    listed = [step for one in steps if isinstance(one, list) for step in one if isinstance(step, dict)]
+    delays = any(DELAY in step for step in listed)
+    if "on_restart" in given and not delays:
+        what = f"`on_restart` is for commands that are still to come, and none has a `{DELAY}`"
+        notes.wrong((name, "on_restart"), what, key=True)
+    chosen: OnRestart = notes.value(name, "on_restart", _on_restart, "cancel")
+    return chosen
+
+
+def _on_restart(value: Any) -> OnRestart:
+    if value not in RESTARTS:
+        raise ValueError(f"`{value}` is none{nearest(str(value), RESTARTS)}; there are {', '.join(RESTARTS)}")
+    return value  # type: ignore[no-any-return]
 
 
 def _mode(value: Any) -> Mode:

@@ -24,7 +24,18 @@ Topics = Mapping[str, type[Message] | tuple[type[Message], ...]]
 
 KEYS = (
     *("when", "any", "if", "seen", "for", "max_age", "cooldown", "again", "stale", "do", "else_do"),
-    *("if_silent", "all", "sequence", "within", "mode", "max", "priority", "blocks", "on_failure"),
+    *(
+        "if_silent",
+        "all",
+        "sequence",
+        "within",
+        "mode",
+        "max",
+        "priority",
+        "blocks",
+        "on_failure",
+        "on_restart",
+    ),
 )
 ZONE = "zone"  # the parameter that says in which time zone the place is
 MOST_SEEN = 1000  # evaluations
@@ -240,6 +251,7 @@ class _Reader(Notes):
             reports=self._reports(name, do),
             mode=mode,
             most=most,
+            on_restart=ruledo.on_restart(self, name),
             priority=self.value(name, "priority", ruleblocks.priority, 0),
             blocks=ruleblocks.read(self, name),
         )

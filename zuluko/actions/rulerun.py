@@ -9,7 +9,7 @@ import msgspec
 from zuluko.actions import failures
 from zuluko.actions.calls import Memory, Situation
 from zuluko.actions.evaluation import Event, Look, Moment, Track
-from zuluko.actions.plan import Plans
+from zuluko.actions.plan import Plan, Plans
 from zuluko.actions.rule import STALE, START, Action, Rule
 from zuluko.bus.message import Command, Message
 from zuluko.bus.streams import Latest, Tick
@@ -264,6 +264,14 @@ class Run:
             if other.fired is not None:
                 return f"blocked by `{other.rule.name}`, which stands since it fired"
         return ""
+
+    def resumed(self, now: int, plan: Plan) -> Decision:
+        """The Decision of a rule that goes on with a firing from before its node was started anew."""
+        first = plan.commands[0][1]
+        how = "begin anew" if self.rule.on_restart == "restart" else "go on where they were"
+        what = f"the node was started anew; its commands {how}, {len(plan.commands)} still to come"
+        event = Event("restart", 0, Tick(stamp=first.stamp))
+        return Moment(self.rule, now, event).refused(what, "held")
 
     def cancel(self, now: int, why: str) -> Said:
         """Drops the commands that are still to come, and tells it."""

@@ -7,6 +7,7 @@ import msgspec
 
 from zuluko.actions.engine import Engine, Step
 from zuluko.actions.evaluation import Event
+from zuluko.actions.ledger import Ledger
 from zuluko.actions.rulefile import RuleSet
 from zuluko.actions.rulesource import LOOK, RuleSource
 from zuluko.bus.message import Command, Message
@@ -47,8 +48,15 @@ def run(
     topic."""
     topics: dict[str, str] = {}
     look = events.now if source else NEVER  # a node that was restarted looks at once
+    ledger = Ledger() if engine.keeps else None
+    resumed = engine.resume(ledger.read(), events.now) if ledger else []
     step = engine.step(events.now, None, levels) if events.now else Step([], None)  # a list has no now yet
+    yield from resumed
     while True:
+        if ledger:
+            ledger.write(
+                engine.pending()
+            )  # before the commands are given, so that what ends them is not lost
         yield from (_in_graph(one, topics) for one in step.said) if topics else step.said
         if events.ended:
             return

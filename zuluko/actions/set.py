@@ -5,7 +5,8 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 
 from zuluko.actions.errands import POLL, Errands
-from zuluko.actions.setter import DRIVERS, Answer, Setter
+from zuluko.actions.host import Answer
+from zuluko.actions.setter import DRIVERS, Setter
 from zuluko.bus.streams import Stream
 from zuluko.document import Fault, nearest
 from zuluko.messages import Result, SetCommand, SetState

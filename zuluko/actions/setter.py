@@ -1,21 +1,12 @@
 """Setters: how a node's parameter gets another value. A driver is a class that fits ``Setter`` and a line in
 ``DRIVERS``."""
 
-import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from zuluko.messages import Result, Setting
-
-Answer = tuple[Result, str]  # what became of it, and why where it is not done
-Ask = Callable[[str, str, Setting], Answer]
-
-_node = threading.local()  # a node has a thread of its own
-
-
-def serve(ask: Ask | None) -> None:
-    """Says who changes a node of the graph to which this thread's node belongs."""
-    _node.ask = ask
+from zuluko.actions import host
+from zuluko.actions.host import Answer
+from zuluko.messages import Setting
 
 
 class Setter(Protocol):
@@ -45,12 +36,12 @@ class GraphSetter:
     """Asks the supervisor of the graph in which its node runs; to be made in the node's own thread."""
 
     def __init__(self) -> None:
-        self._ask: Ask | None = getattr(_node, "ask", None)
+        self._change = host.here().change
 
     def set(self, node: str, name: str, value: Setting) -> Answer:
-        if self._ask is None:
+        if self._change is None:
             return "refused", "no supervisor runs this graph"
-        return self._ask(node, name, value)
+        return self._change(node, name, value)
 
 
 DRIVERS: dict[str, Callable[[], Any]] = {"simulated": SimulatedSetter, "graph": GraphSetter}

@@ -14,7 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from zuluko.actions import setter
+from zuluko.actions import host
+from zuluko.actions.host import Answer, Host
 from zuluko.bus import frames
 from zuluko.bus.commands import CommandReceiver, CommandSender
 from zuluko.bus.live import Edge, LiveLatest, LiveStream, LiveSynced, Timer, Waker
@@ -24,6 +25,7 @@ from zuluko.bus.message import Command, Message, arrays
 from zuluko.bus.poller import Poller
 from zuluko.bus.publisher import Publisher
 from zuluko.bus.subscriber import Subscriber
+from zuluko.bus.topics import graph_dir
 from zuluko.bus.wire import Envelope, Hop
 from zuluko.launch import place
 from zuluko.launch.budget import Budget
@@ -41,7 +43,7 @@ _END = object()
 log = logging.getLogger("zuluko.launch")
 
 
-def _change(graph: str, node: str, name: str, value: Setting) -> setter.Answer:
+def _change(graph: str, node: str, name: str, value: Setting) -> Answer:
     """Has the supervisor give a node's parameter another value."""
     from zuluko.launch import controls  # few nodes ask
 
@@ -174,7 +176,8 @@ class Node:
     def _loop(self) -> None:
         inputs = self._made or []
         frames.serve(next((p for kind, p in self._publishers.items() if arrays(kind)), None))
-        setter.serve(functools.partial(_change, self._graph.name))
+        kept = graph_dir(self._graph.name) / f".{self._entry.name}.plans"
+        host.serve(Host(functools.partial(_change, self._graph.name), kept))
         result = self._call(lambda: self._entry.function(*inputs, **self._entry.options))
         if not isinstance(result, Iterator):
             return
