@@ -34,6 +34,8 @@ on every run. What it does, precisely (``docs/rules.md`` says it to users):
   what was still to come of ``do`` is not. While it stands, the rules that it ``blocks`` do not fire, and
   what was still to come of their commands is not given. Rules are evaluated by falling ``priority``, and in
   the order of the file.
+* Behind a gate (``until``) commands are given when it is true, which is looked at in each step, and every
+  50 ms. Where it is not true in time, they are not given, and the rule has failed as well.
 * When a message of one of the rule's ``reports`` says that a command of its ``do`` has failed, what was
   still to come of that firing is not given, and ``on_failure`` is, on the evidence of the firing.
 * A message whose stamp is before the last one's of its topic, or ahead of the clock, and a clock that has
@@ -118,7 +120,7 @@ class Engine:
             if run.has_clock and back <= 0:
                 said += run.strike(now, levels)
             if run.plans:
-                said += run.plans.due(now)
+                said += run.proceed(now, levels)
         self._now = max(self._now, now)
         return Step(
             said, min((due for run in self._runs if (due := run.next_due()) is not None), default=None)

@@ -45,15 +45,24 @@ class Condition(Protocol):
 @dataclass(frozen=True)
 class Action:
     """A command for an actuator: its type and fields, all but ``id``, ``to`` and ``stamp``; ``delay`` is how
-    long after the firing it is given, in seconds."""
+    long after the firing it is given, in seconds, or after the gate before its ``stage``."""
 
     actuator: str
     kind: type[Command]
     fields: Mapping[str, Any] = field(default_factory=dict)
     delay: float = 0.0
+    stage: int = 0
 
     def command(self, *, id: str, stamp: int) -> Command:
         return self.kind(**self.fields, id=id, to=self.actuator, stamp=stamp)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What must become true ``within`` so many seconds before the next commands of ``do`` are given."""
+
+    condition: Condition
+    within: float
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,7 @@ class Rule:
     ``silence``   where it is not 0, ``when`` is a topic that must say nothing for so many seconds
     ``do``        what it commands when it fires, ``else_do`` when it ends, ``on_failure`` when a command of
                   ``do`` has failed; ``give`` makes a command of what was read, for a rule written in Python
+    ``gates``     what stands after each stage of ``do`` but the last
     ``reports``   the topics that tell what has become of commands
     ``mode``      what a firing does while commands of the last are still to come; ``most`` firings at a time
     ``on_restart``  what becomes of commands that are still to come when the node is started anew
@@ -97,6 +107,7 @@ class Rule:
     do: tuple[Action, ...] = ()
     else_do: tuple[Action, ...] = ()
     on_failure: tuple[Action, ...] = ()
+    gates: tuple[Gate, ...] = ()
     reports: tuple[str, ...] = ()
     give: Give | None = None
     mode: Mode = "single"

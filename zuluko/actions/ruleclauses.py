@@ -40,7 +40,7 @@ class ClauseReader:
         texts: dict[Path, Any] = {(self.name, "if"): given}
         if isinstance(given, list):
             texts = {(self.name, "if", number): text for number, text in enumerate(given)}
-        found = {path: self._clause(path, text) for path, text in texts.items()}
+        found = {path: self.clause(path, text) for path, text in texts.items()}
         right = {path: clause for path, clause in found.items() if clause}
         self._contradicted(right)
         return [*first, *right.values()]
@@ -64,13 +64,14 @@ class ClauseReader:
             what = f"`{self.name}` has a `sequence` and needs `within:`, such as `within: 2s`"
             self.notes.wrong((self.name,), what, key=True)
         within = self.notes.value(self.name, "within", seconds, 1.0)
-        steps = [self._clause((*path, at), text, recalls=False) for at, text in enumerate(given)]
+        steps = [self.clause((*path, at), text, recalls=False) for at, text in enumerate(given)]
         text = f"{', then '.join(map(str, given))}, within {within:g} s"
         bits = " + ".join(f"(({one}\n) ? {1 << at} : 0)" for at, one in enumerate(given))
         call = Call(text, "called_sequence", "sequence", bits, (within, len(given)))
         return [CompiledClause(text, (call,), call.name)] if all(steps) else []
 
-    def _clause(self, path: Path, text: Any, *, recalls: bool = True) -> CompiledClause | None:
+    def clause(self, path: Path, text: Any, *, recalls: bool = True) -> CompiledClause | None:
+        """One clause; what is wrong with it is told. Without ``recalls`` it may not ask for the past."""
         if not isinstance(text, str):
             hint = "; put quotes around it" if isinstance(text, (dict, list)) else ""
             self.notes.wrong(path, f"a clause must be text, one CEL expression{hint}")

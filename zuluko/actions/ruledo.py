@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from zuluko.actions import command
-from zuluko.actions.rule import Action, Mode, OnRestart
+from zuluko.actions.rule import Action, Condition, Gate, Mode, OnRestart
 from zuluko.actions.rulenotes import Notes
 from zuluko.bus.message import Command
 from zuluko.document import Step, nearest, seconds
@@ -14,7 +14,8 @@ Actuators = Mapping[str, type[Command]]
 Judges = Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, str]]]
 """By actuator, what tells by field what is wrong with a command that its type allows."""
 
-DELAY = "delay"
+DELAY, UNTIL, WITHIN = "delay", "until", "within"
+STEP_KEYS = {DELAY, UNTIL, WITHIN}  # what is no actuator in a step
 MODES: tuple[Mode, ...] = get_args(Mode)
 RESTARTS: tuple[OnRestart, ...] = get_args(OnRestart)
 MOST = 100  # firings whose commands may still be to come
@@ -22,7 +23,8 @@ USUAL = 10
 
 
 def read(notes: Notes, name: str, key: str, actuators: Actuators, judges: Judges) -> tuple[Action, ...]:
-    """The commands under a key, in their order; of a list, ``delay`` counts from the command before."""
+    """The commands under a key, in their order; of a list, ``delay`` counts from the command before, or from
+    the gate."""
     given = notes.given(name).get(key, {})
     if isinstance(given, dict):
         return tuple(_together(notes, (name, key), given, actuators, judges))
@@ -31,19 +33,73 @@ def read(notes: Notes, name: str, key: str, actuators: Actuators, judges: Judges
         notes.wrong((name, key), what)
         return ()
     found: list[Action] = []
-    after = 0.0
+    after, stage = 0.0, 0
     for number, step in enumerate(given):
         path = (name, key, number)
-        if not isinstance(step, dict) or not step.keys() - {DELAY}:
+        if not isinstance(step, dict) or not step.keys() - STEP_KEYS:
             notes.wrong(path, f"a step of `{key}` must name an actuator: `- {{lock: {{open_for: 5s}}}}`")
             continue
         try:
             after += seconds(step.get(DELAY, "0s"))
         except ValueError as error:
             notes.wrong((*path, DELAY), f"`{DELAY}`: {error}")
-        named = {actuator: fields for actuator, fields in step.items() if actuator != DELAY}
-        found += [replace(one, delay=after) for one in _together(notes, path, named, actuators, judges)]
+        named = {actuator: fields for actuator, fields in step.items() if actuator not in STEP_KEYS}
+        found += [
+            replace(one, delay=after, stage=stage) for one in _together(notes, path, named, actuators, judges)
+        ]
+        if UNTIL in step:
+            after, stage = 0.0, stage + 1
     return tuple(found)
+
+
+def gates(
+    notes: Notes, name: str, clause: Callable[[tuple[Step, ...], Any], Condition | None]
+) -> tuple[Gate, ...]:
+    """What must become true before the next step of ``do``; ``clause`` reads that."""
+    given = notes.given(name)
+    found: list[Gate] = []
+    for key in ("do", "else_do", "on_failure"):
+        listed = given.get(key)
+        steps = listed if isinstance(listed, list) else []
+        for number, step in enumerate(steps):
+            if not isinstance(step, dict):
+                continue
+            path = (name, key, number)
+            if key != "do" and (misplaced := step.keys() & {UNTIL, WITHIN}):
+                notes.wrong((*path, min(misplaced)), f"`{min(misplaced)}` is for steps of `do`", key=True)
+            elif UNTIL in step:
+                found += _gate(notes, path, step, clause, last=number == len(steps) - 1)
+            elif WITHIN in step:
+                notes.wrong((*path, WITHIN), f"`{WITHIN}` in a step needs `{UNTIL}`", key=True)
+    if found and "on_restart" in given:
+        what = "`on_restart` and `until` exclude each other: what a gate waits for is not kept"
+        notes.wrong((name, "on_restart"), what, key=True)
+    return tuple(found)
+
+
+def _gate(
+    notes: Notes,
+    path: tuple[Step, ...],
+    step: Mapping[str, Any],
+    clause: Callable[[tuple[Step, ...], Any], Condition | None],
+    *,
+    last: bool,
+) -> Iterator[Gate]:
+    if last:
+        what = f"nothing comes after the last step, for which `{UNTIL}` could wait"
+        notes.wrong((*path, UNTIL), what, key=True)
+    condition = clause((*path, UNTIL), step[UNTIL])
+    if WITHIN not in step:
+        what = f"a step with `{UNTIL}` needs `{WITHIN}`, the longest that it may take: `{WITHIN}: 5s`"
+        notes.wrong((*path, UNTIL), what, key=True)
+        return
+    try:
+        within = seconds(step[WITHIN])
+    except ValueError as error:
+        notes.wrong((*path, WITHIN), f"`{WITHIN}`: {error}")
+        return
+    if condition:
+        yield Gate(condition, within)
 
 
 def mode(notes: Notes, name: str) -> tuple[Mode, int]:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from zuluko.actions.ruledo import Actuators, Judges
 from zuluko.actions.rulenotes import Notes
 from zuluko.actions.rulewhen import When
 from zuluko.bus.message import Command, Message
-from zuluko.document import Document, DocumentError, nearest, seconds
+from zuluko.document import Document, DocumentError, Step, nearest, seconds
 from zuluko.document import load as load_document
 
 Topics = Mapping[str, type[Message] | tuple[type[Message], ...]]
@@ -138,8 +138,14 @@ def check(
 
 def _ruleset(rules: list[Rule], params: dict[str, Param], name: str, zone: str) -> RuleSet:
     triggers = dict.fromkeys(topic for rule in rules for topic in rule.triggers)
+    conditions = [
+        (rule, one) for rule in rules for one in (rule.condition, *(g.condition for g in rule.gates))
+    ]
     read = {
-        topic: None for rule in rules for topic in sorted(rule.condition.topics) if topic not in rule.triggers
+        topic: None
+        for rule, condition in conditions
+        for topic in sorted(condition.topics)
+        if topic not in rule.triggers
     }
     commands = {
         action.actuator: action.kind
@@ -228,6 +234,8 @@ class _Reader(Notes):
         read = heard(clauses, self.topics)
         seen, of = self.value(name, "seen", _seen, (1, 1))
         do = self._do(name, "do")
+        gates = ruledo.gates(self, name, self._until(name, constants))
+        gated = {topic for gate in gates for topic in gate.condition.topics}
         mode, most = ruledo.mode(self, name)
         first, *others = when.triggers or ("",)
         return Rule(
@@ -244,8 +252,11 @@ class _Reader(Notes):
             max_age=self.value(name, "max_age", seconds, math.inf),
             cooldown=self.value(name, "cooldown", seconds, 0.0),
             again=self.value(name, "again", _again, math.inf),
-            stale=self._stale(name, {*read, *(topic for topic in when.triggers if topic in self.topics)}),
+            stale=self._stale(
+                name, {*read, *gated, *(topic for topic in when.triggers if topic in self.topics)}
+            ),
             do=do,
+            gates=gates,
             else_do=self._do(name, "else_do"),
             on_failure=self._do(name, "on_failure"),
             reports=self._reports(name, do),
@@ -287,6 +298,18 @@ class _Reader(Notes):
             what = "commands something and needs `max_age`, the age beyond which evidence must not act"
             self.wrong((name,), f"`{name}` {what}, such as `max_age: 500ms`", key=True)
         return do
+
+    def _until(
+        self, name: str, constants: Mapping[str, Any]
+    ) -> Callable[[tuple[Step, ...], Any], Clauses | None]:
+        """What reads the clause of a gate: one about the latest messages, and not about items or the past."""
+        reader = ClauseReader(self, name, self._scope(None), constants)
+
+        def read(path: tuple[Step, ...], text: Any) -> Clauses | None:
+            clause = reader.clause(path, text, recalls=False)
+            return Clauses([clause], heard([clause], self.topics), constants) if clause else None
+
+        return read
 
     def _reports(self, name: str, do: tuple[Action, ...]) -> tuple[str, ...]:
         """The topics that tell what has become of the rule's commands, where that matters to it."""

@@ -9,11 +9,11 @@ import msgspec
 from zuluko.actions import failures
 from zuluko.actions.calls import Memory, Situation
 from zuluko.actions.evaluation import Event, Look, Moment, Track
-from zuluko.actions.plan import Plan, Plans
-from zuluko.actions.rule import STALE, START, Action, Rule
+from zuluko.actions.plan import Plan, Plans, Stage
+from zuluko.actions.rule import STALE, START, Action, Condition, Gate, Rule
 from zuluko.bus.message import Command, Message
 from zuluko.bus.streams import Latest, Tick
-from zuluko.messages import Decision
+from zuluko.messages import Decision, Verdict
 
 Levels = Mapping[str, Latest[Any]]
 Said = list[Decision | Command]
@@ -188,23 +188,31 @@ class Run:
 
     def _moment(self, now: int, event: Event, levels: Levels, *, again: bool) -> Moment:
         """Sorts the topics that the clauses read into known and missing, and asks what is not in messages."""
-        moment, ages = Moment(self.rule, now, event), dict[str, float]()
-        for topic in self.rule.condition.topics:
+        moment = Moment(self.rule, now, event)
+        ages = self._gather(moment, self.rule.condition, levels, event)
+        if moment.fresh:
+            situation = Situation(now, self.zone, ages, anew=not again, silent=self.silent)
+            moment.inputs.update(self.rule.condition.recall(self.memory, moment.inputs, situation))
+        return moment
+
+    def _gather(
+        self, moment: Moment, condition: Condition, levels: Levels, event: Event | None = None
+    ) -> dict[str, float]:
+        """Puts what a condition reads into a moment, the message that is evaluated as it is; the ages."""
+        ages = dict[str, float]()
+        for topic in condition.topics:
             level = levels.get(topic)
-            if topic == event.topic and not self.rule.silence:
+            if event and topic == event.topic and not self.rule.silence:
                 moment.inputs[topic] = event.message
                 ages[topic] = moment.age
                 continue
             if topic in self.rule.triggers:
                 value = self.heard[topic].message if topic in self.heard else None
-                age = (now - value.stamp) / 1e9 if value else 0.0
+                age = (moment.now - value.stamp) / 1e9 if value else 0.0
             else:
                 value, age = (level.value, level.age) if level else (None, 0.0)
             self._sort(moment, ages, topic, value, age)
-        if moment.fresh:
-            situation = Situation(now, self.zone, ages, anew=not again, silent=self.silent)
-            moment.inputs.update(self.rule.condition.recall(self.memory, moment.inputs, situation))
-        return moment
+        return ages
 
     def _sort(
         self, moment: Moment, ages: dict[str, float], topic: str, value: Message | None, age: float
@@ -292,10 +300,55 @@ class Run:
             first = self.given
             found = self._commands(self.rule.do, moment, look)
             self._remember(command for _, command in found)
-            commands = self.plans.add(self.rule, moment.now, found)
+            commands = self.plans.add(self.rule, moment.now, *self._staged(found))
             id_ = self._id(moment.event, first + 1) if self.given > first else ""
             said += [moment.fired(look, track, id_), *commands]
         return said
+
+    def _staged(self, found: list[tuple[float, Command]]) -> tuple[list[tuple[float, Command]], list[Stage]]:
+        """The commands of a firing that stand before all gates, and those behind each."""
+        if not self.rule.gates:
+            return found, []
+        stages: list[list[tuple[float, Command]]] = [[] for _ in range(len(self.rule.gates) + 1)]
+        for action, one in zip(self.rule.do, found, strict=True):
+            stages[action.stage].append(one)
+        return stages[0], list(zip(self.rule.gates, stages[1:], strict=True))
+
+    def proceed(self, now: int, levels: Levels) -> Said:
+        """Gives the commands that are due, and goes through the gates that are open."""
+        said: Said = list(self.plans.due(now))
+        for plan in self.plans.at_gates():
+            if plan.commands or plan not in self.plans.plans:  # it has gone on with one before it
+                continue
+            gate, plan.looked = plan.later[0][0], now
+            moment = Moment(self.rule, now, self.last or Event(self.rule.when, -1, Tick(stamp=now)))
+            self._gather(moment, gate.condition, levels)
+            verdicts = gate.condition.evaluate(moment.inputs)
+            if verdicts == ("true",):
+                plan.go_through(now)
+                said += self.proceed(now, levels)
+            elif now >= plan.deadline:
+                said += self._give_up(moment, plan, gate, verdicts)
+        return said
+
+    def _give_up(self, moment: Moment, plan: Plan, gate: Gate, verdicts: tuple[Verdict, ...]) -> Said:
+        """Drops what is behind a gate that did not open in time, and gives ``on_failure``."""
+        (clause,) = gate.condition.explain(verdicts, moment.inputs)
+        first = plan.whole[0][1]
+        self.plans.plans.remove(plan)
+        for _, command in plan.whole:
+            self.given_ids.pop(command.id, None)
+        found = self._on_failure(first.id, first.stamp)
+        said = self.plans.add(self.rule, moment.now, found)
+        what = f"`{clause.text}` did not become true within {gate.within:g} s"
+        decision = moment.failed(what, first.stamp, found[0][1].id if found else "")
+        return [msgspec.structs.replace(decision, clauses=(clause,)), *said]
+
+    def _on_failure(self, failed: str, stamp: int) -> list[tuple[float, Command]]:
+        return [
+            (one.delay, one.command(id=f"{failed}-failure-{number}", stamp=stamp))
+            for number, one in enumerate(self.rule.on_failure, 1)
+        ]
 
     def _remember(self, commands: Iterable[Command]) -> None:
         if self.rule.on_failure:
@@ -311,10 +364,7 @@ class Run:
             return []
         stamp = self.given_ids.pop(id_)
         self.plans.drop(id_)
-        commands: list[tuple[float, Command]] = [
-            (one.delay, one.command(id=f"{id_}-failure-{number}", stamp=stamp))
-            for number, one in enumerate(self.rule.on_failure, 1)
-        ]
+        commands = self._on_failure(id_, stamp)
         said = self.plans.add(self.rule, now, commands)
         what = f"its command to {getattr(event.message, 'to', event.topic)} {why}"
         return [Moment(self.rule, now, event).failed(what, stamp, commands[0][1].id), *said]
