@@ -136,6 +136,19 @@ def test_only_the_firing_that_failed_loses_its_rest():
     assert "come in" in door.hear(1100)
 
 
+@pytest.mark.parametrize("mode", ["restart", "queued\n  max: 3"])
+def test_it_waits_for_no_other_firing_and_drops_none(mode):
+    door = Door(RULE.replace("  do:", f"  mode: {mode}\n  do:"))
+    door.light(0)
+    first = door.ids[0]
+    door.light(50, on=False)
+    assert "fired" in door.light(100)
+    assert door.hear(200, "rules.delivery", undelivered(first)) == ["failed", "sorry"]
+    assert "ring" in door.hear(300)
+    heard = [text for at in range(400, 4000, 100) for text in door.hear(at)]
+    assert heard.count("come in") == 1  # of the second
+
+
 @pytest.mark.parametrize(
     ("message", "said"),
     [

@@ -44,10 +44,11 @@ class Ledger:
         self._failed = False
 
     def read(self) -> list[Saved]:
+        if self._path is None:
+            return []
         try:
-            with self._path.open("rb") if self._path else open(os.devnull, "rb") as file:
-                data = file.read(LARGEST)
-            self._kept = msgspec.msgpack.decode(data, type=list[Saved]) if data else []
+            with self._path.open("rb") as file:
+                self._kept = msgspec.msgpack.decode(file.read(LARGEST), type=list[Saved])
         except FileNotFoundError:
             pass
         except (OSError, msgspec.MsgspecError) as error:

@@ -79,11 +79,20 @@ class Plans:
         if rule.mode == "restart":
             self.plans.clear()
         start = max([now, *(plan.end for plan in self.plans)]) if rule.mode == "queued" else now
+        return self._begin(now, start, commands, later or [], ends=ends)
+
+    def add_beside(self, now: int, commands: list[tuple[float, Command]]) -> list[Command]:
+        """The same for commands that wait for no others, and drop none."""
+        return self._begin(now, now, commands, [], ends=False)
+
+    def _begin(
+        self, now: int, start: int, commands: list[tuple[float, Command]], later: list[Stage], *, ends: bool
+    ) -> list[Command]:
         dated = [(start + round(delay * 1e9), command) for delay, command in commands]
         waiting = [one for one in dated if one[0] > now]
         if waiting or later:
-            whole = (*dated, *((start, command) for _, stage in later or () for _, command in stage))
-            self.plans.append(Plan(waiting, ends, whole, later or [], now, now))
+            whole = (*dated, *((start, command) for _, stage in later for _, command in stage))
+            self.plans.append(Plan(waiting, ends, whole, later, now, now))
         return [command for due, command in dated if due <= now]
 
     def drop(self, id_: str) -> None:

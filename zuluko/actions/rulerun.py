@@ -339,7 +339,7 @@ class Run:
         for _, command in plan.whole:
             self.given_ids.pop(command.id, None)
         found = self._on_failure(first.id, first.stamp)
-        said = self.plans.add(self.rule, moment.now, found)
+        said = self.plans.add_beside(moment.now, found)
         what = f"`{clause.text}` did not become true within {gate.within:g} s"
         decision = moment.failed(what, first.stamp, found[0][1].id if found else "")
         return [msgspec.structs.replace(decision, clauses=(clause,)), *said]
@@ -365,7 +365,7 @@ class Run:
         stamp = self.given_ids.pop(id_)
         self.plans.drop(id_)
         commands = self._on_failure(id_, stamp)
-        said = self.plans.add(self.rule, now, commands)
+        said = self.plans.add_beside(now, commands)
         what = f"its command to {getattr(event.message, 'to', event.topic)} {why}"
         return [Moment(self.rule, now, event).failed(what, stamp, commands[0][1].id), *said]
 

@@ -67,7 +67,7 @@ def _print_checked(checked: "Graph") -> None:
 
     print(f"{checked.file}: good; {_count(checked.entries, 'node')}, {_count(checked.topics, 'topic')}")
     for entry in checked.entries.values():
-        heard = ", ".join(topic.name for wire in entry.wires for topic in wire.topics)
+        heard = ", ".join(dict.fromkeys(topic.name for wire in entry.wires for topic in wire.topics))
         told = ", ".join(topic.name for topic in entry.outputs)
         when = f"  when {entry.when.text}" if entry.when else ""
         print(f"  {entry.name:<12} {heard or '-'} -> {told or '-'}{when}")
