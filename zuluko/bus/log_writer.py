@@ -77,9 +77,11 @@ class LogWriter:
 
     A full disk raises LogFullError; the file is then cut back to what was written whole, and ``close`` gives
     up the last chunks where the index needs their place. Raises LogError for a file that exists.
+
+    ``profile`` and each topic's encodings may be another's, for a file that other programs read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, profile: str = PROFILE) -> None:
         self.path = path
         self.size = 0  # bytes in the file
         self.dropped = 0  # messages that were given up for the index
@@ -95,7 +97,7 @@ class LogWriter:
         self._closed = False
         self._sync = _Sync(self._fd)
         try:
-            self._append(MAGIC + _bytes(Header(PROFILE, "zuluko")))
+            self._append(MAGIC + _bytes(Header(profile, "zuluko")))
         except LogFullError:
             self._abandon()
             raise
@@ -113,18 +115,27 @@ class LogWriter:
         """Bytes that are not in the file yet."""
         return sum(len(chunk.data) for chunk in (self._packed, self._large, self._plain))
 
-    def topic(self, name: str, kind: str, schema: bytes, *, told: Mapping[str, str] | None = None) -> int:
-        """The channel of a topic; ``kind`` is the type's wire name, ``schema`` its JSON schema."""
+    def topic(
+        self,
+        name: str,
+        kind: str,
+        schema: bytes,
+        *,
+        told: Mapping[str, str] | None = None,
+        encoding: str = "msgpack",
+        schema_encoding: str = "jsonschema",
+    ) -> int:
+        """The channel of a topic; ``kind`` is the type's wire name, ``schema`` its schema."""
         if name in self.channels:
             return self.channels[name]
         known = next((one for _, one in self._schemas if (one.name, one.data) == (kind, schema)), None)
         if known is None:
-            known = Schema(id=len(self._schemas) + 1, name=kind, encoding="jsonschema", data=schema)
+            known = Schema(id=len(self._schemas) + 1, name=kind, encoding=schema_encoding, data=schema)
             at = self._append(_bytes(known))
             self._schemas.append((at, known))
         number = len(self._known) + 1
         channel = Channel(
-            id=number, topic=name, message_encoding="msgpack", metadata=dict(told or {}), schema_id=known.id
+            id=number, topic=name, message_encoding=encoding, metadata=dict(told or {}), schema_id=known.id
         )
         at = self._append(_bytes(channel))
         self._known.append((at, channel))

@@ -14,6 +14,7 @@ from zuluko.cli import (
     graphs,
     hz,
     log,
+    log_export,
     logs,
     pub,
     record,
@@ -69,6 +70,7 @@ app.command(rich_help_panel=WATCH)(graph.graph)
 app.command(rich_help_panel=WATCH)(pub.pub)
 app.command(rich_help_panel=RECORD)(record.record)
 app.command(rich_help_panel=RECORD)(replay.replay)
+log.app.command()(log_export.export)
 app.add_typer(log.app, name="log", rich_help_panel=RECORD)
 app.command(rich_help_panel=SETTLE)(doctor.doctor)
 app.add_typer(face.app, name="face", rich_help_panel=SETTLE)
