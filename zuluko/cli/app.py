@@ -15,6 +15,7 @@ from zuluko.cli import (
     hz,
     log,
     log_export,
+    log_plot,
     logs,
     pub,
     record,
@@ -71,6 +72,7 @@ app.command(rich_help_panel=WATCH)(pub.pub)
 app.command(rich_help_panel=RECORD)(record.record)
 app.command(rich_help_panel=RECORD)(replay.replay)
 log.app.command()(log_export.export)
+log.app.command()(log_plot.plot)
 app.add_typer(log.app, name="log", rich_help_panel=RECORD)
 app.command(rich_help_panel=SETTLE)(doctor.doctor)
 app.add_typer(face.app, name="face", rich_help_panel=SETTLE)

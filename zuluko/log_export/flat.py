@@ -23,6 +23,30 @@ def flat(body: dict[str, Any]) -> Iterator[tuple[Path, Value]]:
             yield from _flat((str(name),), value)
 
 
+def within(body: dict[str, Any], steps: list[str]) -> Iterator[tuple[Path, Value]]:
+    """The values of ``flat`` whose names begin with some steps; of any list the ``length``, too."""
+    yield from _within((), body, steps)
+
+
+def _within(path: Path, value: Any, steps: list[str]) -> Iterator[tuple[Path, Value]]:
+    if not steps:
+        yield from _flat(path, value)
+    elif isinstance(value, dict) and {"dtype", "shape"} <= value.keys():
+        for inner, one in _array(path, value):
+            if [*map(str, inner[len(path) :])][: len(steps)] == steps:
+                yield inner, one
+    elif isinstance(value, dict):
+        for count in range(len(steps), 0, -1):  # a name may have dots in it
+            if (key := ".".join(steps[:count])) in value:
+                yield from _within((*path, key), value[key], steps[count:])
+                return
+    elif isinstance(value, list) and steps == ["length"]:
+        yield (*path, "length"), len(value)
+    elif isinstance(value, list) and steps[0].isdecimal() and int(steps[0][:9]) < len(value):
+        index = int(steps[0][:9])
+        yield from _within((*path, index), value[index], steps[1:])
+
+
 def _flat(path: Path, value: Any) -> Iterator[tuple[Path, Value]]:
     if isinstance(value, dict):
         if {"dtype", "shape"} <= value.keys():
