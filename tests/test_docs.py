@@ -41,6 +41,7 @@ PAGES = [
 TESTED_ELSEWHERE = [
     "docs/bus.md",
     "docs/camera.md",
+    "docs/export.md",
     "docs/faces.md",
     "docs/logs.md",
     "docs/rules.md",

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from zuluko.actions.clauses import CompiledClause
     from zuluko.bus.log_reader import LogReader
 
-app = typer.Typer(help="Look into logs, cut, merge, verify and repair them.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look into logs, plot, export, cut, merge, verify and repair them.", no_args_is_help=True
+)
 
 Log = Annotated[Path, typer.Argument(help="a log, such as night.mcap", metavar="LOG")]
 Logs = Annotated[list[Path], typer.Argument(help="the logs to merge", metavar="LOG...")]
