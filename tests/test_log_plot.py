@@ -24,7 +24,7 @@ from zuluko.log_export.part import Part
 from zuluko.log_plot.axis import ticks
 from zuluko.log_plot.panels import panels
 from zuluko.log_plot.picture import save
-from zuluko.log_plot.series import MOST_STATES, Line, States
+from zuluko.log_plot.series import MOST_STATES, Line, States, number
 from zuluko.log_plot.terminal import Canvas, draw
 from zuluko.messages import Imu, LockState, Vector3
 
@@ -86,8 +86,8 @@ def test_a_line_has_a_gap_where_a_value_is_missing_or_nothing_came():
     line = Line(0, 100 * SECOND, 1000)
     for second in (0, 1, 2, 3, 20, 21, 22):
         line.add(second * SECOND, float(second))
-    for value in (None, math.nan, math.inf, "word"):
-        line.add(23 * SECOND, value)
+    for value in (None, math.nan, math.inf, "word", True):
+        line.add(23 * SECOND, number(value))
     line.add(24 * SECOND, 24)
     assert [[value for _, value in piece] for piece in line.pieces] == [[0, 1, 2, 3], [20, 21, 22], [24]]
     assert line.range == (0, 24)
@@ -95,8 +95,8 @@ def test_a_line_has_a_gap_where_a_value_is_missing_or_nothing_came():
 
 def test_states_are_bounded():
     states = States()
-    for number in range(100):
-        states.add(number, number if number % 2 else None)
+    for time in range(100):
+        states.add(time, time if time % 2 else None)
     assert len(states.names) == MOST_STATES + 1
     assert states.names[-1] == "(others)"
     assert states.names[0] == "none"
@@ -206,6 +206,8 @@ def test_values_that_are_all_alike_or_huge_are_drawn(tmp_path):
         "⠉" in line or "⠒" in line or "⠤" in line
         for line in shown(turns(tmp_path / "a.mcap", [5.0] * 20), "imu.angular_velocity.z")
     )
+    huge = shown(turns(tmp_path / "c.mcap", [1e30] * 20), "imu.angular_velocity.z", "imu.stamp")
+    assert huge[1].split()[0] == "1.01e+30"
     huge = shown(turns(tmp_path / "b.mcap", [1e308, -1e308]), "imu.angular_velocity.z")
     assert [huge[1].split()[0], huge[-3].split()[0]] == ["1e+308", "-1e+308"]
 

@@ -277,7 +277,7 @@ def losses(told: dict[str, dict[str, str]]) -> dict[str, dict[str, int]]:
     for topic, causes in told.get("lost", {}).items():
         try:
             found[topic] = msgspec.json.decode(causes, type=dict[str, int])
-        except msgspec.MsgspecError:
+        except (ValueError, RecursionError):
             continue
     return found
 
@@ -286,5 +286,9 @@ def schema_of(contents: Contents, channel: Channel) -> dict[str, Any]:
     """The JSON schema of a channel's messages; empty where there is none."""
     try:
         return msgspec.json.decode(contents.schemas[channel.schema_id].data, type=dict[str, Any])
-    except (KeyError, msgspec.MsgspecError):
+    except (
+        KeyError,
+        ValueError,
+        RecursionError,
+    ):  # msgspec's errors are ValueErrors, and not all are its own
         return {}

@@ -6,13 +6,13 @@ Foxglove's images, like ours, count pixels from the top left corner; its frames 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 from foxglove import messages as fox
 
 from zuluko import messages as zk
 from zuluko.bus.message import Message
 from zuluko.log_export.lines import Line, named
 from zuluko.log_export.pictures import Picture
+from zuluko.log_export.ros import turned
 
 KNOWN, STRANGER = fox.Color(r=0.2, g=0.85, b=0.3, a=1.0), fox.Color(r=1.0, g=0.6, b=0.1, a=1.0)
 SHADE = fox.Color(r=0.0, g=0.0, b=0.0, a=0.6)
@@ -101,9 +101,8 @@ def pose(message: zk.Pose | zk.Odometry) -> fox.PoseInFrame:
 
 
 def drive(message: zk.DriveState) -> fox.PoseInFrame:
-    turned = zk.Quaternion(z=float(np.sin(message.yaw / 2)), w=float(np.cos(message.yaw / 2)))
-    at = zk.Vector3(x=message.x, y=message.y)
-    return fox.PoseInFrame(timestamp=time(message.stamp), frame_id="odom", pose=_pose(at, turned))
+    at = _pose(zk.Vector3(x=message.x, y=message.y), turned(message.yaw))
+    return fox.PoseInFrame(timestamp=time(message.stamp), frame_id="odom", pose=at)
 
 
 def transforms(message: zk.Transforms) -> fox.FrameTransforms:

@@ -52,7 +52,7 @@ def pictures(body: dict[str, Any]) -> Iterator[Picture]:
 def _picture(field: str, form: dict[str, Any]) -> Picture | None:
     shape = plain_shape(form["shape"])
     channels = shape[2] if len(shape) == 3 else 1
-    encoding = ENCODINGS.get((form["dtype"], channels))
+    encoding = ENCODINGS.get((plain_dtype(form["dtype"]).str, channels))
     if not 2 <= len(shape) <= 3 or min(shape[:2]) < SMALLEST or encoding is None:
         return None
     jpeg = form.get("jpeg", b"")

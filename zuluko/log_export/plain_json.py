@@ -31,9 +31,14 @@ def _plain(value: Any) -> Any:
 
 def schema(told: dict[str, Any]) -> bytes:
     """A type's JSON schema, as a log has it, without references and without what Foxglove cannot take."""
-    definitions = told.get("$defs", {})
+    return msgspec.json.encode(plain(told))
+
+
+def plain(told: dict[str, Any]) -> dict[str, Any]:
+    """The same as a map; whatever a log has there, every part of it is of the kind that it must be."""
+    definitions = told.get("$defs")
     found = _object(told, definitions if isinstance(definitions, dict) else {}, 0)
-    return msgspec.json.encode(found or {"type": "object", "properties": {}})
+    return found or {"type": "object", "properties": {}}
 
 
 def _object(told: dict[str, Any], definitions: dict[str, Any], depth: int) -> dict[str, Any] | None:

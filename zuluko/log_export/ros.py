@@ -78,12 +78,17 @@ def odometry(message: zk.Odometry, ros: Types) -> Any:
     )
 
 
+def turned(yaw: float) -> zk.Quaternion:
+    """A turn to the left, in radians."""
+    half = yaw / 2 if math.isfinite(yaw) else math.nan
+    return zk.Quaternion(z=math.sin(half), w=math.cos(half))
+
+
 def drive_state(message: zk.DriveState, ros: Types) -> Any:
-    turned = zk.Quaternion(z=math.sin(message.yaw / 2), w=math.cos(message.yaw / 2))
     told = zk.Odometry(
         stamp=message.stamp,
         position=zk.Vector3(x=message.x, y=message.y),
-        orientation=turned,
+        orientation=turned(message.yaw),
         linear=zk.Vector3(x=message.linear),
         angular=zk.Vector3(z=message.angular),
     )

@@ -7,9 +7,10 @@ from typing import Any
 from zuluko.bus.log_reader import LogReader, schema_of
 from zuluko.bus.log_writer import LogError
 from zuluko.document import nearest
+from zuluko.log_export import plain_json
 from zuluko.log_export.flat import flat, name, within
 from zuluko.log_export.part import Part
-from zuluko.log_plot.series import Line, States
+from zuluko.log_plot.series import Line, States, number
 
 MOST_LINES = 12  # in a panel
 LOOKED_AT = 50  # messages of a topic whose fields are known by name
@@ -69,20 +70,12 @@ def _panel(reader: LogReader, text: str) -> Panel:
 def _told(reader: LogReader, topic: str, steps: list[str]) -> str:
     """What a type's schema says of a field, or of the group that it is in."""
     contents = reader.contents
-    schema = schema_of(contents, contents.channels[reader.topics[topic]])
-    definitions = schema.get("$defs")
+    schema = plain_json.plain(schema_of(contents, contents.channels[reader.topics[topic]]))
     said = ""
-    for step in (*steps, ""):
-        for _ in range(8):
-            reference = schema.get("$ref") or (schema.get("items") or {}).get("$ref")
-            if not (isinstance(reference, str) and isinstance(definitions, dict)):
-                break
-            schema = definitions.get(reference.rpartition("/")[2]) or {}
-        if step.isdecimal():
-            continue
-        schema = (schema.get("properties") or {}).get(step) or {}
+    for step in steps:
+        schema = schema.get("items", {}) if step.isdecimal() else schema.get("properties", {}).get(step, {})
         said = schema.get("description") or said
-    return str(said).replace("``", "")
+    return (said.strip().splitlines() or [""])[0].replace("``", "")
 
 
 def _add(panel: Panel, part: Part, time: int, body: dict[str, Any], columns: int) -> None:
@@ -93,14 +86,15 @@ def _add(panel: Panel, part: Part, time: int, body: dict[str, Any], columns: int
         panel.states = panel.states or States()
         panel.states.add(time, values[""])
         return
-    for rest, value in values.items():
-        if isinstance(value, int | float) and not isinstance(value, bool) and rest not in panel.lines:
+    numbers = {rest: number(value) for rest, value in values.items()}
+    for rest, value in numbers.items():
+        if value is not None and rest not in panel.lines:
             if len(panel.lines) < MOST_LINES:
                 panel.lines[rest] = Line(part.start, part.end, columns)
             else:
                 panel.left_out.add(rest)
     for rest, line in panel.lines.items():
-        line.add(time, values.get(rest))
+        line.add(time, numbers.get(rest))
 
 
 def _names(body: dict[str, Any]) -> set[str]:

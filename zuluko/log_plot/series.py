@@ -12,6 +12,13 @@ SILENCE = 10**9  # ns; a line ends where nothing came for longer, and for so man
 UNUSUAL = 5  # the time between two values
 
 
+def number(value: Value) -> float | None:
+    """A value that can be drawn on a line; None for any other."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
 @dataclass
 class _Bucket:
     """What one column shows: its first, lowest, highest and last value, each (time, value)."""
@@ -37,8 +44,8 @@ class Line:
         self._count, self._first, self._last = 0, 0, 0
         self._broken = False
 
-    def add(self, time: int, value: Value) -> None:
-        if not isinstance(value, int | float) or not math.isfinite(value):
+    def add(self, time: int, value: float | None) -> None:
+        if value is None:
             self._broken = True
             return
         passed, usual = time - self._last, (self._last - self._first) / max(1, self._count - 1)

@@ -131,7 +131,8 @@ def _range(lines: Iterable[Line]) -> tuple[float, float]:
     """The lowest and the highest value of all; room above and below one that never changes."""
     ranges = [line.range for line in lines]
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
-    return (low, high) if high > low else (low - 1, high + 1)
+    margin = 0.0 if high > low else max(1.0, abs(low) / 100)
+    return low - margin, high + margin
 
 
 def _across(time: int, span: tuple[int, int], canvas: Canvas) -> int:
