@@ -1,5 +1,6 @@
 """The columns of a table over one topic's messages, found by looking at all of them."""
 
+from collections.abc import Callable
 from typing import Any
 
 from zuluko.log_export.flat import Path, flat, name
@@ -33,25 +34,15 @@ class Columns:
     @property
     def kinds(self) -> dict[str, str]:
         paths = [path for path in self._kinds if path[-1] != "length" or path in self._filled]
-        places = {path: _place(path, self._first) for path in paths}
-        return {name(path): self._kinds[path] or "str" for path in sorted(paths, key=places.__getitem__)}
+        return {name(path): self._kinds[path] or "str" for path in sorted(paths, key=self._place())}
 
-    @property
-    def _first(self) -> dict[Path, int]:
-        """When each path, and the beginning of each, was first met."""
-        found: dict[Path, int] = {}
+    def _place(self) -> Callable[[Path], tuple[int, ...]]:
+        """Where a path stands: behind those that were met before it within the same map or list."""
+        first: dict[Path, int] = {}
         for path in self._kinds:
             for length in range(1, len(path) + 1):
-                found.setdefault(path[:length], len(found))
-        return found
-
-
-def _place(path: Path, first: dict[Path, int]) -> tuple[tuple[bool, int], ...]:
-    """Sorts a list's items by their number, behind its length, and all else as it was met."""
-    return tuple(
-        (True, step) if isinstance(step, int) else (False, first[path[: length + 1]])
-        for length, step in enumerate(path)
-    )
+                first.setdefault(path[:length], len(first))
+        return lambda path: tuple(first[path[: length + 1]] for length in range(len(path)))
 
 
 def row(item: Item, start: int) -> dict[str, Any]:

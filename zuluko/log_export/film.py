@@ -112,7 +112,7 @@ class _FacesAhead:
         topics = [topic for topic in reader.topics if reader.type_of(topic) == "Faces/1"]
         if not topics:
             raise LogError(f"{reader.path} has no Faces to draw with --boxes")
-        self._part = Part(reader, topics, part.start, part.end)
+        self._part = Part(reader, topics, part.start)
         self._items = self._part.of(topics)
         self._read_to = 0
         self._known: dict[int, tuple[Face, ...]] = {}
