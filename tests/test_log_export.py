@@ -10,6 +10,7 @@ import sys
 from collections import defaultdict
 
 import av
+import foxglove
 import foxglove.messages
 import jsonschema  # type: ignore[import-untyped]
 import msgspec
@@ -195,6 +196,23 @@ def test_foxglove_gets_everything_else_as_json_to_plot(fox):
     assert (told["description"], list(told["properties"])) == ("rad/s about the sensor's own axes", [*"xyz"])
     assert "items" in msgspec.json.decode(schemas["faces"].data)["properties"]
     assert messages["depth"][0][1]["far"] == {"dtype": "<u2", "shape": [60, 80]}
+
+
+def test_foxglove_sdk_takes_each_topic_as_a_channel_of_its_own(fox, tmp_path):
+    messages, schemas = fox
+    context = foxglove.Context()
+    with foxglove.open_mcap(tmp_path / "again.mcap", context=context):
+        for topic, schema in schemas.items():
+            told = foxglove.Schema(name=schema.name, encoding=schema.encoding, data=schema.data)
+            encoding = "json" if schema.encoding == "jsonschema" else "protobuf"
+            channel = foxglove.Channel(topic, message_encoding=encoding, schema=told, context=context)
+            for message, _ in messages[topic]:
+                channel.log(message.data, log_time=message.log_time)
+    again = defaultdict(list)
+    with (tmp_path / "again.mcap").open("rb") as stream:
+        for _, channel, message in make_reader(stream).iter_messages():
+            again[channel.topic].append(message.data)
+    assert again == {topic: [one.data for one, _ in told] for topic, told in messages.items()}
 
 
 def without_nulls(body):
