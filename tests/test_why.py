@@ -72,6 +72,8 @@ START = 1_700_000_000_000 * MS
         ("size(faces.items) > 0", {"faces.items": []}, "size(faces.items) 0 is not above 0"),
         ("item.box[2] > 80.0", {"item.box": [1.0, 2.0, 79.5]}, "box[2] 79.5 is below 80 (short by 0.5)"),
         ("a.x - b.x > 3.0", {"a.x": 4.5, "b.x": 2.0}, "a.x - b.x 2.5 is below 3 (short by 0.5)"),
+        ('mean(a.x, "2s") > 3.0', {'mean(a.x, "2s")': 2.5}, 'mean(a.x, "2s") 2.5 is below 3 (short by 0.5)'),
+        ('mean(a.x, "2s") > 3.0', {"a.x": 2.5}, None),
         ("a.n % 40 < 10", {"a.n": -25}, None),
         ("a.n % 40 < 10", {"a.n": 65}, "a.n % 40 25 is above 10 (over by 15)"),
         ("(a.n > 3) && (a.n < 5 && b.n < 5)", {"a.n": 4, "b.n": 9}, "b.n 9 is above 5 (over by 4)"),

@@ -8,7 +8,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -64,6 +64,33 @@ class Shortfall(msgspec.Struct, kw_only=True, frozen=True):
         return f"{name} {value} is {words[0]} {limit} ({words[1]} by {_rounded(self.by, self.by)})"
 
 
+class Comparison(NamedTuple):
+    """One comparison, true or false: its left side, the sign, its right side, and what both were."""
+
+    name: str
+    sign: str
+    right: str
+    value: Any
+    limit: Any
+
+
+def comparisons(text: str, values: Mapping[str, Any]) -> list[Comparison]:
+    """The comparisons of two numbers in a clause, in which parts may be joined by ``&&`` and ``||``."""
+    found = _parts(tokens(text), text, values)
+    return [one for one in found if _is_number(one.value) and _is_number(one.limit)]
+
+
+def _parts(parts: list[Token], text: str, values: Mapping[str, Any]) -> Iterator[Comparison]:
+    parts = _unwrapped(parts)
+    for sign in ("||", "&&"):
+        if len(some := _split(parts, sign)) > 1:
+            for one in some:
+                yield from _parts(one, text, values)
+            return
+    if one_comparison := _comparison(parts, text, values):
+        yield one_comparison
+
+
 def shortfalls(text: str, values: Mapping[str, Any]) -> list[Shortfall]:
     """The comparisons for which a clause is false, given the values that it read by name: of parts joined by
     ``||`` all, of parts joined by ``&&`` those that are false. None where that cannot be told."""
@@ -114,28 +141,38 @@ def _unwrapped(parts: list[Token]) -> list[Token]:
 
 def _compared(parts: list[Token], text: str, values: Mapping[str, Any]) -> Shortfall | None:
     """The one comparison that the tokens are, if it is false."""
+    one = _comparison(parts, text, values)
+    try:
+        if one is None or not _fit(one.value, one.limit, one.sign) or _SIGNS[one.sign](one.value, one.limit):
+            return None
+    except TypeError:
+        return None
+    numbers = _is_number(one.value) and _is_number(one.limit)
+    return Shortfall(
+        text=_text(parts, text),
+        name=one.name,
+        sign=one.sign,
+        right=one.right,
+        value=one.value,
+        limit=one.limit,
+        by=abs(one.value - one.limit) if numbers else None,
+    )
+
+
+def _comparison(parts: list[Token], text: str, values: Mapping[str, Any]) -> Comparison | None:
+    """The one comparison that the tokens are, whether true or false; a constant is its right side."""
     found = [(index, sign) for sign in _SIGNS for index in _splits(parts, sign)]
     if len(found) != 1 or not parts:
         return None
     index, sign = found[0]
     left, right = parts[:index], parts[index + 1 :]
     try:
-        value, limit = _Side(left, values).value(), _Side(right, values).value()
-        if not _fit(value, limit, sign) or _SIGNS[sign](value, limit):
-            return None
+        value, limit = _Side(left, values, text).value(), _Side(right, values, text).value()
     except (_UnknownError, TypeError, ArithmeticError):
         return None
     if sign in _FLIPPED and _is_constant(left) and not _is_constant(right):
         left, right, value, limit, sign = right, left, limit, value, _FLIPPED[sign]
-    return Shortfall(
-        text=_text(parts, text),
-        name=_text(left, text),
-        sign=sign,
-        right=_text(right, text),
-        value=value,
-        limit=limit,
-        by=abs(value - limit) if _is_number(value) and _is_number(limit) else None,
-    )
+    return Comparison(_text(left, text), sign, _text(right, text), value, limit)
 
 
 def _fit(value: Any, limit: Any, sign: str) -> bool:
@@ -172,13 +209,14 @@ class _UnknownError(Exception):
 
 
 class _Side:
-    """Works out one side of a comparison: values by name, literals, arithmetic and a few functions.
+    """Works out one side of a comparison: values by name, literals, arithmetic, a few functions, and of
+    others, such as ``mean(imu.up, "2s")``, what the clause got, which a Decision tells by their text.
 
     CEL does not mix whole numbers with others, and neither does this.
     """
 
-    def __init__(self, parts: list[Token], values: Mapping[str, Any]) -> None:
-        self.parts, self.values, self.at = parts, values, 0
+    def __init__(self, parts: list[Token], values: Mapping[str, Any], text: str) -> None:
+        self.parts, self.values, self.text, self.at = parts, values, text, 0
 
     def value(self) -> Any:
         found = self.sum()
@@ -241,6 +279,11 @@ class _Side:
         return items
 
     def call(self, name: str) -> Any:
+        closing = next(_splits(self.parts[self.at :], ")"), 0) + self.at
+        whole = _text(self.parts[self.at - 1 : closing + 1], self.text)
+        if whole in self.values:
+            self.at = closing + 1
+            return self.values[whole]
         self.eat("(")
         argument = self.sum()
         self.eat(")")
