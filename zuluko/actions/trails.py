@@ -68,9 +68,11 @@ class Run:
 
 
 class Trails:
-    """Takes messages in any order (``hear``), and tells each rule's decisions in the order of their time."""
+    """Takes messages in any order (``hear``), and tells each rule's decisions in the order of their time.
+    ``most`` is how many of each rule it holds."""
 
-    def __init__(self, told: Iterable[tuple[str, Envelope[Any]]] = ()) -> None:
+    def __init__(self, told: Iterable[tuple[str, Envelope[Any]]] = (), *, most: int = MOST) -> None:
+        self._most = most
         self._rules: dict[tuple[str, str], deque[Trail]] = {}
         self._known: dict[tuple[str, int, int], None] = {}
         self._causes: dict[str, tuple[int, tuple[Hop, ...]]] = {}
@@ -89,7 +91,7 @@ class Trails:
         key = (topic, envelope.seq, envelope.sent)
         if key in self._known:
             return None
-        _keep(self._known, key, None, 4 * MOST)
+        _keep(self._known, key, None, 4 * self._most)
         body = envelope.body
         if isinstance(body, Delivery):
             self._deliveries.setdefault(_given_with(body.command), []).append(envelope)
@@ -118,7 +120,7 @@ class Trails:
         elif seq != decision.seq:
             cause = ()
         trail = Trail(node, envelope.seq, envelope.sent, decision, cause)
-        line = self._rules.setdefault((node, decision.rule), deque(maxlen=MOST))
+        line = self._rules.setdefault((node, decision.rule), deque(maxlen=self._most))
         if line and line[-1].sent > trail.sent:
             later = [one for one in line if one.sent > trail.sent]
             for _ in later:

@@ -20,6 +20,7 @@ from zuluko.cli import (
     pub,
     record,
     replay,
+    rules,
     service,
     status,
     top,
@@ -74,6 +75,7 @@ app.command(rich_help_panel=RECORD)(replay.replay)
 log.app.command()(log_export.export)
 log.app.command()(log_plot.plot)
 app.add_typer(log.app, name="log", rich_help_panel=RECORD)
+app.add_typer(rules.app, name="rules", rich_help_panel=RECORD)
 app.command(rich_help_panel=SETTLE)(doctor.doctor)
 app.add_typer(face.app, name="face", rich_help_panel=SETTLE)
 app.add_typer(service.app, name="service", rich_help_panel=SETTLE)

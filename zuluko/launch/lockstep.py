@@ -40,6 +40,7 @@ class Lockstep:
 
     ``out``    the log to write
     ``follow`` is given the link and the envelope's bytes of each message that a node says
+    ``alone``  the nodes are only asked: nobody takes their commands, nor is told what became of them
     ``said``   counts the messages of each topic that the nodes said
     ``chain``  the digests of what they said, of all and of each topic
     ``leaks``  what got into the nodes from outside of the log
@@ -47,7 +48,12 @@ class Lockstep:
     """
 
     def __init__(
-        self, graph: Graph, out: Path | None = None, *, follow: Callable[[Link, bytes], None] | None = None
+        self,
+        graph: Graph,
+        out: Path | None = None,
+        *,
+        follow: Callable[[Link, bytes], None] | None = None,
+        alone: bool = False,
     ) -> None:
         self.now = 0
         self.ended = False
@@ -55,7 +61,7 @@ class Lockstep:
         self.chain = Chain()
         self.leaks: list[Leak] = []
         self._graph = graph
-        self._follow = follow
+        self._follow, self._alone = follow, alone
         self._encode = Encoder()
         self._out = out
         self._writer: LogWriter | None = None
@@ -137,7 +143,7 @@ class Lockstep:
             channel = channel_of(self._writer, topic, type(message))
             self._writer.write(channel, data, seq=seq, sent=self.now, received=self.now)
         self.deliver(topic, envelope)
-        if isinstance(message, Command):
+        if isinstance(message, Command) and not self._alone:
             self._command(runner, message, envelope)
 
     def _command(self, runner: "_Runner", command: Command, envelope: Envelope[Any]) -> None:

@@ -34,7 +34,6 @@ def read(given: Given, file: Path, graph: Graph, others: Mapping[str, Given]) ->
     The rules of an included file say the names of that file; the node says those of the graph.
     """
     from zuluko.actions import rulefile
-    from zuluko.actions.rules import rules
     from zuluko.actions.rulesource import RuleSource
 
     topics = given.part.visible(graph.topics)
@@ -52,9 +51,9 @@ def read(given: Given, file: Path, graph: Graph, others: Mapping[str, Given]) ->
             file,
             topics={name: topic.kind for name, topic in topics.items()},
             actuators={name: kind for name, (_, kind) in actuators.items()},
-            params=_typed(file, own),
+            params=typed(file, own),
             name=given.name,
-            zone=_zone(),
+            zone=zone(),
             judges=judges,
         )
         names = {name: full for name, (full, _) in actuators.items()}
@@ -63,17 +62,26 @@ def read(given: Given, file: Path, graph: Graph, others: Mapping[str, Given]) ->
         )
 
     ruleset = load()
-    told = {**topics, f"{given.name}.delivery": Topic(f"{given.name}.delivery", given.name, Delivery)}
+    made = entry(given.name, given.run, ruleset, topics)
+    made.options["source"] = RuleSource(file, load, ruleset)
+    return made
+
+
+def entry(name: str, run: str, ruleset: "RuleSet", topics: Mapping[str, Topic]) -> Entry:
+    """The node that runs these rules; ``topics`` are those of the graph by what the rules call them."""
+    from zuluko.actions.rules import rules
+
+    told = {**topics, f"{name}.delivery": Topic(f"{name}.delivery", name, Delivery)}
     kinds = tuple(dict.fromkeys(ruleset.commands.values()))
     events = Input("events", "stream", (Message,))
     levels = Input("levels", "latests", (Message,))
     return Entry(
-        given.name,
-        given.run,
+        name,
+        run,
         rules,
         Signature((events, levels), outputs=(Decision, *kinds)),
         wires=(_wire(events, ruleset.hears, told), _wire(levels, ruleset.levels, topics)),
-        options={"ruleset": ruleset, "source": RuleSource(file, load, ruleset)},
+        options={"ruleset": ruleset},
     )
 
 
@@ -105,20 +113,20 @@ def _renamed(
     )
 
 
-def _typed(file: Path, params: Mapping[str, Any]) -> dict[str, Any]:
+def typed(file: Path, params: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters, those that were typed on the command line as what the file declares."""
     from zuluko.actions.params import types as param_types
 
     kinds = param_types(document.load(file).value.get("params"))
-    typed = {name: value for name, value in params.items() if value is not options.MISSING}
-    for name, value in typed.items():
+    found = {name: value for name, value in params.items() if value is not options.MISSING}
+    for name, value in found.items():
         if isinstance(value, options.Text) and name in kinds:
             with suppress(options.OptionError):  # the rules say what they expect, and where
-                typed[name] = options.convert(value, kinds[name], folder=file.parent)
-    return typed
+                found[name] = options.convert(value, kinds[name], folder=file.parent)
+    return found
 
 
-def _zone() -> str:
+def zone() -> str:
     """The board's time zone, by its name."""
     named = os.environ.get("TZ", "").lstrip(":")
     return named or os.path.realpath("/etc/localtime").partition("/zoneinfo/")[2] or "UTC"
