@@ -44,6 +44,7 @@ TESTED_ELSEWHERE = [
     "docs/export.md",
     "docs/faces.md",
     "docs/logs.md",
+    "docs/rules-on-logs.md",
     "docs/rules.md",
     "docs/run.md",
     "docs/tools.md",

@@ -1,5 +1,7 @@
-"""``zuluko rules``: rules over recorded logs: what they would do, what would change, what was never tried."""
+"""``zuluko rules``: rules over recorded logs: what they would do, what would change, what was never tried,
+and a picture of one."""
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,8 +15,9 @@ from zuluko.cli.which import Json, refuse
 
 if TYPE_CHECKING:
     from zuluko.actions.coverage import RuleCoverage
+    from zuluko.actions.timeline import Timeline
     from zuluko.actions.trails import Trail
-    from zuluko.launch.trial import Named, Recorded, Trial, Tried
+    from zuluko.launch.trial import Labels, Named, Recorded, Trial, Tried
 
 app = typer.Typer(help="Try rules over recorded logs.", no_args_is_help=True)
 
@@ -25,6 +28,7 @@ Old = Annotated[
     str, typer.Argument(help="rules likewise, or `recorded`: what the log says was decided", metavar="OLD")
 ]
 New = Annotated[str, typer.Argument(help="the rules that are to be compared with them", metavar="NEW")]
+Rule = Annotated[str, typer.Argument(help="a rule, such as unlock, or node.rule", metavar="RULE")]
 Log = Annotated[Path, typer.Argument(help="a log, such as night.mcap", metavar="LOG")]
 Logs = Annotated[list[Path], typer.Argument(help="one or several logs", metavar="LOG...")]
 Set = Annotated[list[str], typer.Option("--set", help="a parameter of the rules", metavar="NAME=VALUE")]
@@ -41,6 +45,15 @@ Out = Annotated[
 Within = Annotated[
     str, typer.Option(help="what moved by no more is not one less and another more", metavar="TIME")
 ]
+Of = Annotated[
+    str, typer.Option("--rules", help="rules to run; else what the log says was decided", metavar="RULES")
+]
+Picture = Annotated[
+    Path | None, typer.Option("--out", "-o", help="the file: .html or .png; RULE.html", metavar="FILE")
+]
+Force = Annotated[bool, typer.Option("--force", help="take the place of a file that exists")]
+From = Annotated[str, typer.Option("--from", help="from so long after the beginning: 12s", metavar="TIME")]
+To = Annotated[str, typer.Option("--to", help="to so long after the beginning: 15s", metavar="TIME")]
 
 FOUND, WRONG = 1, 2  # exit status: there is a difference or a gap; the input cannot be used
 RECORDED = "recorded"
@@ -124,9 +137,41 @@ def coverage(  # noqa: PLR0917
     sys.exit(FOUND if any(one.gaps for one in found) else 0)
 
 
+@app.command()
+def plot(  # noqa: PLR0917
+    rule: Rule,
+    log: Log,
+    rules: Of = "",
+    set_: Set = [],  # noqa: B006
+    types: Types = [],  # noqa: B006
+    out: Picture = None,
+    start: From = "",
+    end: To = "",
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Draw a rule over time: its clauses as bars, the values that they read with their limits, its firings.
+
+    A page (.html) needs nothing but a browser and tells why; a picture (.png) needs zuluko[plot].
+    """
+    if set_ and not rules:
+        refuse("--set is for rules that are run; name them: --rules FILE", as_json, WRONG)
+    with _sentences(as_json):
+        trial: Tried = _trial(rules, log, set_, types) if rules else _recorded(log, types)
+        labels = trial.labels(rule)
+        line = _timeline(trial, labels, start, end)
+        if not line.evaluations:
+            refuse(f"{line.rule} was not evaluated in this part of {log}", as_json, WRONG)
+        file = out or Path(f"{line.rule}.html")
+        _draw(line, file, force, as_json)
+    told = {"ok": True, "file": str(file), "rule": line.rule, "fired": len(line.fired)}
+    print(json.dumps(told) if as_json else f"{file}: {line.title}")
+
+
 @contextmanager
 def _sentences(as_json: bool) -> Iterator[None]:
     """What is wrong with the input is said, and ends the command."""
+    from zuluko.actions.timeline_png import DrawingError
     from zuluko.bus.log_writer import LogError
     from zuluko.document import DocumentError
     from zuluko.launch.fork import print_error
@@ -140,7 +185,7 @@ def _sentences(as_json: bool) -> Iterator[None]:
         if not as_json:
             print_error(error.__cause__ or error)
         refuse(error, as_json, WRONG)
-    except (TrialError, ReplayError, DocumentError, LogError) as error:
+    except (TrialError, ReplayError, DocumentError, LogError, DrawingError) as error:
         refuse(error, as_json, WRONG)
 
 
@@ -177,3 +222,33 @@ def _covered(trials: "list[Trial]", wanted: str) -> "list[RuleCoverage]":
 
 def _count(of: "Mapping[Named, RuleCoverage]", counted: "set[Named]", trail: "Trail") -> None:
     of[trail.rule].hear(trail.decision, clauses=trail.rule not in counted)
+
+
+def _timeline(trial: "Tried", labels: "Labels", start: str, end: str) -> "Timeline":
+    from zuluko.actions.timeline import Timeline
+    from zuluko.cli.log import seconds
+
+    first, last = seconds("--from", start), seconds("--to", end)
+    begin = trial.start + round((first or 0.0) * 1e9)
+    until = trial.end if last is None else min(trial.end, trial.start + round(last * 1e9))
+    (label,) = labels.values()
+    line = Timeline(label, trial.log.name, trial.start, begin, until)
+    line.close(trial.follow(labels, line.hear))
+    return line
+
+
+def _draw(line: "Timeline", file: Path, force: bool, as_json: bool) -> None:
+    from zuluko.actions import album
+    from zuluko.actions.timeline_html import html
+    from zuluko.actions.timeline_png import png
+    from zuluko.cli.moment import clock_time
+
+    if file.suffix not in (".html", ".png"):
+        refuse(f"{file} must end in .html, for a page, or in .png, for a picture", as_json, WRONG)
+    if file.exists() and not force:
+        refuse(f"{file} exists already; choose another name, or replace it with --force", as_json, WRONG)
+    drawn = png(line) if file.suffix == ".png" else html(line, lambda at: clock_time(at, line.end)).encode()
+    try:
+        album.write(file, drawn)
+    except OSError as error:
+        refuse(f"{file} cannot be written: {error.strerror}", as_json, WRONG)
