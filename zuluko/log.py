@@ -1,18 +1,20 @@
 """Logs in Python: ``read`` gives what was recorded as a stream, ``record`` writes a stream into a log."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
 from zuluko import messages
-from zuluko.bus.log_reader import LogReader
+from zuluko.bus.log_reader import LogReader, schema_of
 from zuluko.bus.log_schema import encode
 from zuluko.bus.log_writer import LogError, LogWriter
 from zuluko.bus.message import Message, MessageError, tag, topic_suffix
 from zuluko.bus.streams import Stream
 from zuluko.bus.topics import schema
+from zuluko.bus.versions import VersionError, decoder, difference, fitting, plainly, refusal, split
 from zuluko.bus.wire import Decoder, Encoder, Envelope, Hop, WireError, from_inline, plain_dtype, plain_shape
 from zuluko.document import nearest
 
@@ -62,8 +64,9 @@ def read(
     ``kind``   the message type, where it is a type of your own that this program has not imported
     ``start``, ``end``   seconds from the log's beginning
 
-    Raises LogError for a file that is no log, a topic that it does not have, and a message that its type
-    cannot read, each as one sentence.
+    Messages of an older version than the type's are upgraded (``zuluko.bus.versions``). Raises LogError for a
+    file that is no log, a topic that it does not have, and a message that its type cannot read, each as one
+    sentence.
     """
     reader = LogReader(Path(log))
     try:
@@ -79,18 +82,68 @@ def read(
 def entries(
     reader: LogReader, kinds: dict[str, Any], *, start: float = 0.0, end: float | None = None
 ) -> Iterator[Entry[Any]]:
-    """The messages of the topics in ``kinds``, each decoded as its type; closes the reader at the end."""
-    decoders = {name: Decoder(kind, from_log) for name, kind in kinds.items()}
+    """The messages of the topics in ``kinds``, each decoded as its type, and upgraded where it is older;
+    closes the reader at the end. Raises LogError for a topic that its type cannot read."""
+    try:
+        decoders = {name: _decoder(reader, name, kind) for name, kind in kinds.items()}
+    except BaseException:
+        reader.close()
+        raise
     begin = reader.span[0]
     limits = begin + round(start * 1e9), None if end is None else begin + round(end * 1e9)
+    return _entries(reader, decoders, kinds, limits)
+
+
+def _entries(
+    reader: LogReader,
+    decoders: dict[str, Callable[[bytes], Envelope[Any]]],
+    kinds: dict[str, Any],
+    limits: tuple[int, int | None],
+) -> Iterator[Entry[Any]]:
     with reader:
-        for topic, message in reader.messages(kinds, *limits):
+        for topic, message in reader.messages(decoders, *limits):
             try:
                 yield Entry(topic, message.received, decoders[topic](message.data))
-            except WireError as error:
+            except (WireError, VersionError) as error:
                 kind = reader.type_of(topic) or "?"
                 where = f"{reader.path}: message {message.sequence} on {topic} ({kind})"
-                raise LogError(f"{where} cannot be read: {error}") from None
+                raise LogError(f"{where} cannot be read: {error}{_changed(reader, topic, kinds)}") from None
+
+
+def _decoder(reader: LogReader, topic: str, kind: Any) -> Callable[[bytes], Envelope[Any]]:
+    if topic not in reader.topics:  # an unindexed log may tell of it later
+        return Decoder(kind, from_log)
+    have = reader.type_of(topic)
+    if why := refusal(kind, have, schema_in(reader, topic)):
+        raise LogError(f"{reader.path}: {topic} cannot be read: {why}")
+    return decoder(kind, have, from_log)
+
+
+def schema_in(reader: LogReader, topic: str) -> dict[str, Any]:
+    """The JSON schema that a log has of a topic's messages; empty where it has none."""
+    return schema_of(reader.contents, reader.contents.channels[reader.topics[topic]])
+
+
+def upgrades(reader: LogReader) -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
+    """For each topic of a log whose type this program has in a newer version, what upgrades a message's plain
+    fields. It raises VersionError, and WireError for an array that is none."""
+    found: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+    for topic in reader.topics:
+        have = reader.type_of(topic)
+        kind = fitting(known_types(), have)
+        if kind and tag(kind) != have and not refusal(kind, have, {}):
+            found[topic] = partial(plainly, kind, have, from_log)
+    return found
+
+
+def _changed(reader: LogReader, topic: str, kinds: dict[str, Any]) -> str:
+    """How a type has changed since it was recorded, under the same version."""
+    kind, have = kinds[topic], reader.type_of(topic)
+    if not isinstance(kind, type) or tag(kind) != have:
+        return ""
+    found = difference(schema_in(reader, topic), kind, have)
+    word, version = split(have)
+    return f"; {found}: such a change is {word}/{version + 1}, with an `upgrade`" if found else ""
 
 
 def record(stream: Iterable[Message], log: str | Path, topic: str = "") -> int:
@@ -150,7 +203,7 @@ def known_types() -> dict[str, type[Message]]:
 
 def _known(reader: LogReader, topic: str) -> type[Message]:
     wanted = reader.type_of(topic)
-    known = known_types().get(wanted)
+    known = fitting(known_types(), wanted)
     if known is None:
         what = f"{reader.path}: {topic} has messages of type {wanted}, which this program does not know"
         raise LogError(f"{what}; import the module that defines it, or give the type: kind=...")

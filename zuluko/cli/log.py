@@ -33,6 +33,10 @@ To = Annotated[str, typer.Option("--to", help="to so long after the beginning: 1
 Where = Annotated[
     str, typer.Option(help="a CEL expression over the fields, `topic` and `seq`", metavar="CEL")
 ]
+Types = Annotated[
+    list[str] | None,
+    typer.Option("--types", help="a module or file with your own message types", metavar="./FILE.py"),
+]
 Count = Annotated[int, typer.Option("--count", "-n", help="stop after so many; 0 goes on", min=0)]
 
 
@@ -106,12 +110,14 @@ def cat(  # noqa: PLR0917
     end: To = "",
     where: Where = "",
     count: Count = 0,
+    types: Types = None,
     as_json: Json = False,
 ) -> None:
     """Print the messages of a log, a line each; arrays show their shape."""
     from zuluko.cli.echo import line
 
     clause = _clause(where) if where else None
+    import_types(types or [])
     with opened(log) as reader:
         printed, begin, fields = 0, reader.span[0], set[str]()
         for topic, received, seq, body in _bodies(reader, topics, start, end):
@@ -135,18 +141,22 @@ def cat(  # noqa: PLR0917
 def _bodies(
     reader: "LogReader", topics: list[str] | None, start: str, end: str
 ) -> Iterator[tuple[str, int, int, dict[str, Any]]]:
-    """Topic, log time, number and body of each message; one that is no envelope is told on standard error."""
+    """Topic, log time, number and body of each message, upgraded where this program has a newer version of
+    its type; one that cannot be read is told on standard error."""
+    from zuluko.bus.versions import VersionError
     from zuluko.bus.wire import Decoder, WireError
+    from zuluko.log import upgrades
 
-    decode = Decoder(Any)
+    decode, newer = Decoder(Any), upgrades(reader)
     for topic, message in reader.messages(_known(reader, topics), *_span(reader, start, end)):
         try:
             envelope: Any = decode(message.data)
-        except WireError as error:
+            body = newer[topic](envelope.body) if topic in newer else envelope.body
+        except (WireError, VersionError) as error:
             print(f"{reader.path}: message {message.sequence} on {topic}: {error}", file=sys.stderr)
             continue
-        if isinstance(envelope.body, dict):
-            yield topic, message.received, envelope.seq, envelope.body
+        if isinstance(body, dict):
+            yield topic, message.received, envelope.seq, body
 
 
 @app.command()
@@ -205,6 +215,17 @@ def repair(log: Log, out: Mended = None) -> None:
         f"{target}: {done.messages} messages on {done.topics} topics"
         + ("" if done.lost else ", nothing lost")
     )
+
+
+def import_types(paths: list[str]) -> None:
+    """Imports the modules with a user's own message types; exits with a sentence for one that cannot be."""
+    from zuluko.launch import functions
+
+    for path in paths:
+        try:
+            functions.module(path, Path.cwd())
+        except functions.RunError as error:
+            fail(f"--types: {error}")
 
 
 @contextmanager

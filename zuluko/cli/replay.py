@@ -12,7 +12,7 @@ import typer
 
 from zuluko.cli import lockstep as steps
 from zuluko.cli.graphs import Json, Name, Set
-from zuluko.cli.log import From, Log, To, Topics, opened, seconds
+from zuluko.cli.log import From, Log, To, Topics, Types, import_types, opened, seconds
 from zuluko.cli.say import fail
 
 if TYPE_CHECKING:
@@ -29,11 +29,6 @@ Only = Annotated[list[str] | None, typer.Option("--only", help="a node to replay
 Without = Annotated[
     list[str] | None, typer.Option("--without", help="a node that runs though the log has it")
 ]
-Types = Annotated[
-    list[str] | None,
-    typer.Option("--types", help="a module or file with your own message types", metavar="./FILE.py"),
-]
-
 STEPS = "With --lockstep"
 Lockstep = Annotated[
     bool,
@@ -253,18 +248,17 @@ def _tell(lateness: "Lateness", timeline: "Timeline", took: float, as_json: bool
 
 
 def _kinds(reader: "LogReader", topics: list[str] | None, types: list[str]) -> "dict[str, type[Message]]":
-    """The type of each topic; one that nobody knows is told of and left out."""
-    from zuluko.launch import functions
-    from zuluko.log import known_types
+    """The type of each topic; one that nobody knows, or that cannot be read, is told of and left out."""
+    from zuluko.bus.versions import fitting, refusal
+    from zuluko.log import known_types, schema_in
 
-    for path in types:
-        try:
-            functions.module(path, Path.cwd())
-        except functions.RunError as error:
-            fail(f"--types: {error}")
+    import_types(types)
     known, found = known_types(), {}
     for topic in topics or reader.topics:
-        if kind := known.get(reader.type_of(topic)):
+        kind = fitting(known, reader.type_of(topic))
+        if kind and (why := refusal(kind, reader.type_of(topic), schema_in(reader, topic))):
+            print(f"{topic} is left out: {why}", file=sys.stderr)
+        elif kind:
             found[topic] = kind
         else:
             what = f"{topic} is left out: its type {reader.type_of(topic)} is not known here"

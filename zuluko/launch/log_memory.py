@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from zuluko.bus.log_reader import LogReader
+from zuluko.bus.versions import fitting
 from zuluko.bus.wire import Decoder, Envelope
 from zuluko.launch.recall import KINDS
 from zuluko.launch.status import Node
 from zuluko.log import entries, from_log
+from zuluko.messages import Decision
 
 AROUND = 120.0  # s before and after a moment that are read, since a run of evaluations goes on for some time
 NEAR = 10_000_000_000  # ns before a decision in which the message that it evaluated came
@@ -24,10 +26,9 @@ class LogMemory:
         self._limits: dict[str, float] = {}
         with LogReader(path) as reader:
             self.start, self.end = reader.span
-            self._kinds = {
-                topic: KINDS[kind] for topic in reader.topics if (kind := reader.type_of(topic)) in KINDS
-            }
-            told = [topic for topic in reader.topics if reader.type_of(topic) == "Decision/1"]
+            kinds = {topic: fitting(KINDS, reader.type_of(topic)) for topic in reader.topics}
+            self._kinds = {topic: kind for topic, kind in kinds.items() if kind}
+            told = [topic for topic, kind in kinds.items() if kind is Decision]
             self._topics = set(reader.topics)
         self.nodes: Sequence[Node] = [Node(topic.removesuffix(".decision"), state="ready") for topic in told]
         self._told = False

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from zuluko.bus import clock
+from zuluko.bus.message import Message
 from zuluko.bus.poller import Poller
 from zuluko.bus.subscriber import Subscriber
 from zuluko.bus.topics import announcement
@@ -14,7 +15,7 @@ from zuluko.launch.graphlock import running
 from zuluko.launch.status import Node, Status
 from zuluko.messages import Decision, Delivery, LockState
 
-KINDS = {"Decision/1": Decision, "Delivery/1": Delivery, "LockState/1": LockState}
+KINDS: dict[str, type[Message]] = {"Decision/1": Decision, "Delivery/1": Delivery, "LockState/1": LockState}
 
 
 class Memory(Protocol):

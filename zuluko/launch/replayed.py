@@ -6,9 +6,11 @@ from pathlib import Path
 
 from zuluko.bus.log_reader import LogReader
 from zuluko.bus.message import tag
+from zuluko.bus.versions import refusal
 from zuluko.document import nearest
 from zuluko.launch.graph import Entry, Graph, Restart, Topic
 from zuluko.launch.signature import Signature
+from zuluko.log import schema_in
 from zuluko.nodes.player import Timeline, player
 
 GROUP = "replay"
@@ -77,8 +79,9 @@ def _take_in(graph: Graph, chosen: Collection[str]) -> None:
 def _player(graph: Graph, entry: Entry, reader: LogReader, timeline: Timeline) -> Entry:
     kinds = {topic.name: topic.kind for topic in entry.outputs if topic.name in reader.topics}
     for name, kind in kinds.items():
-        if (have := reader.type_of(name)) != tag(kind):
-            what = f"{reader.path} has {name} as {have}, and the graph publishes {tag(kind)}"
+        have = reader.type_of(name)
+        if why := refusal(kind, have, schema_in(reader, name)):
+            what = f"{reader.path} has {name} as {have}, and the graph publishes {tag(kind)}: {why}"
             raise ReplayError(f"{what}; leave that node to run with: --without {entry.name}")
     return Entry(
         entry.name,
