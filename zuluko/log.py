@@ -229,6 +229,7 @@ def from_log(form: dict[str, Any]) -> np.ndarray[Any, Any]:
     if not 0 < np.prod(shape, dtype=object) <= LARGEST_PICTURE or _jpeg_size(data) != shape[:2]:
         raise bad
     flag = cv2.IMREAD_COLOR if len(shape) == 3 else cv2.IMREAD_GRAYSCALE
+    flag |= cv2.IMREAD_IGNORE_ORIENTATION  # the shape is that of the pixels as they are packed
     picture: Any = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     if picture is None or picture.shape != shape:
         raise bad

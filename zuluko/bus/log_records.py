@@ -78,7 +78,7 @@ def unpack(body: bytes) -> Unpacked:
     found = Unpacked([], {}, {})
     for opcode, record in records(_contents(body)):
         if opcode == Opcode.MESSAGE:
-            found.messages.append(_message(record))
+            found.messages.append(logged(record))
         elif opcode == Opcode.SCHEMA:
             schema = parse(Schema.read, record)
             found.schemas[schema.id] = schema
@@ -141,7 +141,8 @@ def _lz4(data: bytes, size: int) -> bytes:
 _UNPACK: dict[str, Callable[[bytes, int], bytes]] = {"": lambda data, _: data, "zstd": _zstd, "lz4": _lz4}
 
 
-def _message(record: bytes) -> Logged:
+def logged(record: bytes) -> Logged:
+    """A message record's body; raises DamagedError."""
     if len(record) < MESSAGE.size:
         raise DamagedError("holds a message without a head")
     channel, sequence, received, sent = MESSAGE.unpack_from(record)

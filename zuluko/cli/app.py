@@ -16,6 +16,7 @@ from zuluko.cli import (
     log,
     log_export,
     log_plot,
+    log_import,
     logs,
     pub,
     record,
@@ -74,6 +75,7 @@ app.command(rich_help_panel=RECORD)(record.record)
 app.command(rich_help_panel=RECORD)(replay.replay)
 log.app.command()(log_export.export)
 log.app.command()(log_plot.plot)
+log.app.command("import")(log_import.import_)
 app.add_typer(log.app, name="log", rich_help_panel=RECORD)
 app.add_typer(rules.app, name="rules", rich_help_panel=RECORD)
 app.command(rich_help_panel=SETTLE)(doctor.doctor)

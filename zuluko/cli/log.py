@@ -57,6 +57,7 @@ def info(log: Log, as_json: Json = False) -> None:
             "seconds": round((end - start) / 1e9, 3),
             "messages": sum(pace.count for pace in paces.values()),
             "about": reader.told.get("zuluko", {}),
+            "imported": reader.told.get("imported", {}),
             "topics": [
                 {
                     "topic": topic,
@@ -82,6 +83,8 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     about, begun = told["about"], datetime.fromtimestamp(told["start_ns"] / 1e9, UTC)
     machine = f" on {about['machine']}" if "machine" in about else ""
     graph = f"the graph {about['graph']}{machine}, " if "graph" in about else ""
+    if imported := told["imported"]:
+        graph = f"{imported.get('as', 'imported')}, {imported.get('from', '?')}, "
     yield f"{told['file']}: {graph}{begun:%Y-%m-%d %H:%M:%S} UTC"
     size = f"{told['bytes'] / 1e6:.2f} MB"
     whole = "" if told["whole"] else f"; it has no index: zuluko log repair {told['file']}"

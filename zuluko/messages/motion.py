@@ -32,7 +32,8 @@ class Imu(Message, tag="Imu/1"):
     ``linear_acceleration``  m/s², with gravity in it: at rest +9.81 along the axis that points up
     ``orientation``          of the sensor in a frame whose z points up; None where it does not estimate one
     ``frame``                the sensor's own frame
-    ``angular_velocity_covariance``     (rad/s)², 9 numbers row by row; empty where unknown
+    ``angular_velocity_covariance``     (rad/s)², 9 numbers row by row; empty where unknown; -1 first where
+                             the sensor does not measure it
     ``linear_acceleration_covariance``  (m/s²)², as above
     ``orientation_covariance``          rad², as above
     """
