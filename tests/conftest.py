@@ -1,12 +1,12 @@
 """Every test has a runtime directory of its own, short enough for a socket's address, and cleans it away."""
 
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+
+from zuluko.testing.fixtures import run_dir  # noqa: F401
 
 
 @pytest.fixture(autouse=True)
@@ -19,11 +19,3 @@ def users_modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in set(sys.modules) - modules:
         if (getattr(sys.modules[name], "__file__", None) or "").startswith(tempfile.gettempdir()):
             del sys.modules[name]
-
-
-@pytest.fixture(autouse=True)
-def run_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="zk-"))
-    monkeypatch.setenv("ZULUKO_RUN", str(path))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
