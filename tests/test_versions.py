@@ -17,6 +17,7 @@ from zuluko.bus.log_tap import with_jpeg
 from zuluko.bus.log_writer import LogError, LogWriter
 from zuluko.bus.versions import difference, fitting, split
 from zuluko.bus.wire import Encoder
+from zuluko.testing import decisions
 
 Pixels = Annotated[np.ndarray, Array("u1", (None, None, 3))]
 
@@ -278,6 +279,17 @@ def test_lockstep_cat_and_replay_upgrade(lamps, tmp_path):
     assert "left out" not in done.stderr
     done = zuluko("replay", log, graph, "--only", "lamp", "--json")
     assert '"messages": {"lamp": 4, "eye": 4}' in done.stdout, done.stdout + done.stderr
+
+
+def test_rules_are_asked_over_an_older_log(lamps, tmp_path):
+    log, _, file = lamps
+    rules = write(tmp_path, "bright:\n  when: lamp\n  if: lamp.lux > 1500.0\n", "bright.rules.yaml")
+    told = decisions(rules, log, types=[str(file)])
+    assert [one.outcome for one in told] == ["false", "false", "fired", "held"]
+    (tmp_path / "others.py").write_text(TYPES.format(version=3, field="lux", upgrade=""))
+    what = "has lamp as VersionsLamp/1, and the rules read VersionsLamp/3 (`lux` of VersionsLamp/3 is not in VersionsLamp/1); try them over"
+    with pytest.raises(ValueError, match=re.escape(what)):
+        decisions(rules, log, types=[str(tmp_path / "others.py")])
 
 
 def test_commands_tell_what_cannot_be_upgraded(lamps, tmp_path):

@@ -14,6 +14,7 @@ from zuluko.actions.trails import Trail
 from zuluko.bus.log_reader import LogReader
 from zuluko.bus.log_writer import LogError
 from zuluko.bus.message import Command
+from zuluko.bus.versions import fitting
 from zuluko.bus.wire import Decoder, Envelope
 from zuluko.document import nearest, printable
 from zuluko.launch.chain import Link
@@ -142,7 +143,7 @@ class Recorded(Tried):
         known = known_types()
         with LogReader(log) as reader:
             super().__init__(log, reader)
-            kinds = {topic: known.get(reader.type_of(topic)) for topic in reader.topics}
+            kinds = {topic: fitting(known, reader.type_of(topic)) for topic in reader.topics}
         self._kinds = {
             topic: kind for topic, kind in kinds.items() if kind and issubclass(kind, (Decision, Command))
         }

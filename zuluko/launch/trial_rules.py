@@ -7,11 +7,12 @@ from typing import Any
 
 from zuluko.bus.log_reader import LogReader
 from zuluko.bus.message import Command, Message, tag
+from zuluko.bus.versions import difference, fitting, refusal
 from zuluko.document import Document, DocumentError, nearest
 from zuluko.launch import functions, launchfile, options, rule_entry, signature
 from zuluko.launch.graph import Entry, Topic, Wire
 from zuluko.launch.options import Text
-from zuluko.log import known_types
+from zuluko.log import known_types, schema_in
 from zuluko.messages import Decision
 
 NODE = "rules"  # what the node of a rule file is called, as in most graphs
@@ -65,8 +66,10 @@ def silent(entries: Collection[Entry], reader: LogReader) -> list[str]:
 
 def _check_type(topic: Topic, reader: LogReader) -> None:
     have = reader.type_of(topic.name) if topic.name in reader.topics else tag(topic.kind)
-    if have != tag(topic.kind):
-        what = f"{reader.path} has {topic.name} as {have}, and the rules read {tag(topic.kind)}"
+    schema = schema_in(reader, topic.name) if topic.name in reader.topics else {}
+    if refusal(topic.kind, have, schema):
+        where = f" ({found})" if (found := difference(schema, topic.kind, have)) else ""
+        what = f"{reader.path} has {topic.name} as {have}, and the rules read {tag(topic.kind)}{where}"
         raise TrialError(f"{what}; try them over a log of the graph as it is now")
 
 
@@ -80,7 +83,7 @@ def _of_file(file: Path, reader: LogReader, sets: Mapping[str, str]) -> Entry:
     if not file.is_file():
         raise TrialError(functions.no_file(file))
     known = known_types()
-    kinds = {name: known[kind] for name in reader.topics if (kind := reader.type_of(name)) in known}
+    kinds = {name: kind for name in reader.topics if (kind := fitting(known, reader.type_of(name)))}
     try:
         read = document.load(file)
         ruleset = rulefile.check(
