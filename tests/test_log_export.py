@@ -114,6 +114,13 @@ def test_foxglove_gets_every_topic_in_a_schema_of_its_own(fox):
             assert schema.data == kind.get_schema().data
 
 
+def test_foxglove_need_not_read_more_than_a_second_for_a_small_message(log, tmp_path):
+    export(to_foxglove, log, tmp_path / "fox.mcap")
+    with LogReader(tmp_path / "fox.mcap") as reader:
+        places = reader.contents.places
+    assert max(place.end - place.start for place in places) < SECOND < reader.span[1] - reader.span[0]
+
+
 def test_foxglove_gets_a_jpeg_as_it_was_recorded(fox, log):
     (first, shown), *_ = fox[0]["camera"]
     with LogReader(log) as reader:

@@ -1,5 +1,6 @@
 """How far a command is with a log, drawn over itself in a terminal."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ class Progress:
         self._start, self._length = start, max(1, end - start)
         self._passes, self._pass, self._last = passes, 0, start
         self._next = 0.0
-        self._is_shown = sys.stderr.isatty()
+        self._is_shown = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
     def __call__(self, moment: int) -> None:
         if not self._is_shown:
@@ -28,9 +29,11 @@ class Progress:
         self._next = now + 0.1
         passed = min(max(0, moment - self._start), self._length)
         part = (self._pass + passed / self._length) / self._passes
-        bar = "=" * int(BAR * part)
-        text = f"[{bar:<{BAR}}] {passed / 1e9:.1f} of {self._length / 1e9:.1f} s"
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+        text = f"{passed / 1e9:.1f} of {self._length / 1e9:.1f} s"
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+        if (room := min(BAR, columns - len(text) - 4)) >= 5:
+            text = f"[{'=' * int(room * part):<{room}}] {text}"
+        print(f"\r\x1b[K{text[: columns - 1]}", end="", file=sys.stderr, flush=True)
 
     def end(self) -> None:
         if self._is_shown:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
+SECOND = 10**9  # ns
+
+
 def to_foxglove(part: Part, target: Path) -> Iterator[str]:
     """Writes an MCAP file; yields what is to be said. Raises LogError where foxglove-sdk is not installed."""
     made = _library()
@@ -33,7 +36,7 @@ def to_foxglove(part: Part, target: Path) -> Iterator[str]:
             raise OSError(str(error).rpartition(": ")[2]) from None
     yield f"{target}: {export.counts.total()} messages on {len(export.counts)} topics"
     width = max(map(len, export.counts), default=0)
-    for topic, schema in export.schemas.items():
+    for topic, schema in sorted(export.schemas.items()):
         yield f"  {topic:<{width}}  {schema}"
 
 
@@ -52,10 +55,14 @@ class _Export:
     def __init__(self, part: Part, writer: LogWriter, made: "ModuleType") -> None:
         self._part, self._writer, self._made = part, writer, made
         self._said: dict[tuple[str, str], Line] = {}
+        self._flush_at = 0
         self.counts: Counter[str] = Counter()
         self.schemas: dict[str, str] = {}
 
     def put(self, item: Item) -> None:
+        if item.received >= self._flush_at:  # or a chunk of small messages would reach over many of pictures
+            self._writer.flush()
+            self._flush_at = item.received + SECOND
         stamp = item.body.get("stamp")
         stamp = stamp if isinstance(stamp, int) else item.received
         drawn = self._made.DRAWN.get(item.kind)

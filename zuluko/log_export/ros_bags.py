@@ -173,5 +173,5 @@ class _Export:
     def told(self, target: Path) -> Iterator[str]:
         yield f"{target}: {self.counts.total()} messages on {len(self.counts)} topics"
         width = max(map(len, self.counts), default=0)
-        for topic in self.counts:
+        for topic in sorted(self.counts):
             yield f"  {topic:<{width}}  {self._connections[topic].msgtype}"

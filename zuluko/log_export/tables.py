@@ -56,7 +56,7 @@ def _columns(part: Part) -> dict[str, Columns]:
     found: dict[str, Columns] = {}
     for item in part:
         found.setdefault(item.topic, Columns()).add(item.body)
-    return found
+    return dict(sorted(found.items()))
 
 
 def _names(topics: Iterable[str]) -> dict[str, str]:
