@@ -45,7 +45,7 @@ def test_too_close_stops_before_the_wall(settings, reason, least, most, run_dir)
         base = Subscriber("too_close", "drive", DriveState)
         graph.wait_for("drive", "moving (go)")
         graph.wait_for("drive", f"stopped ({reason})")
-        state = until(lambda: last_state(base), what="where it stands")
+        state = until(lambda: (found := last_state(base)) and found.state == "stopped" and found)
         assert (state.state, state.reason) == ("stopped", reason)
         assert least < state.x < most
         base.close()
@@ -101,11 +101,16 @@ def replayed(tmp_path_factory) -> Callable[[str], Path]:
             folders[example] = folder = tmp_path_factory.mktemp(example)
             shutil.copytree(EXAMPLES, folder / "examples")
             for command, shown in commands(f"examples/{example}/README.md"):
-                printed = run(command, folder)
-                assert re.fullmatch(pattern(shown), printed), (command, printed)
+                printed = undigested(run(command, folder))
+                assert re.fullmatch(pattern(undigested(shown)), printed), (command, printed)
         return folders[example]
 
     return replay
+
+
+def undigested(text: str) -> str:
+    """Without the digests, which another version's Decisions change."""
+    return re.sub(r"\b[0-9a-f]{16,64}\b", "0", text)
 
 
 def fired(log: Path) -> list[tuple[str, float]]:
