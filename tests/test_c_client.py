@@ -338,7 +338,7 @@ def test_beside_the_lane_a_c_subscriber_gets_arrays_whole(c, graph):
         publisher.send(Frame(image=np.zeros((720, 1280, 3), "u1"), scene="owner"))
         assert ours.wait(10).body.image.shape == (720, 1280, 3)
         printed, said = subscriber.communicate(timeout=20)
-    assert printed.endswith('type="Frame/1" stamp=0 image={3} scene="owner"\n')
+    assert printed.endswith('type="Frame/1" stamp=0 image={3} scene="owner" jpeg=null\n')
     assert said == "1 received, 0 lost, 0 refused\n"
     ours.close()
     publisher.close()

@@ -422,7 +422,7 @@ def test_a_thread_that_hangs_for_ever_is_left_behind_and_its_late_picture_unseen
     wake, opened = threading.Event(), []
 
     class Stuck:
-        scene, period = "", 0.0
+        scene, period, jpeg = "", 0.0, b""
 
         def __init__(self) -> None:
             opened.append(self)

@@ -429,7 +429,7 @@ def test_only_what_can_be_read_again_is_recorded(tmp_path):
     wrong = [
         (
             [Frame(image=np.zeros((2, 2)))],
-            "a Frame is not what its type says: malformed: a float64 array (2, 2)",
+            "a Frame is not what its type says: malformed: Frame.image must be a uint8 array",
         ),
         ([Loose(text=5)], "a Loose is not what its type says: malformed: Expected `str`, got `int`"),
         (["text"], "a log holds messages, and not a str"),

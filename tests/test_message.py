@@ -50,7 +50,7 @@ def test_an_array_of_another_dtype_or_shape_is_refused(wrong):
 def test_fitting_arrays_pass():
     check_arrays(Scan(ranges=np.zeros(0, "f4")))
     check_arrays(Frame(image=np.zeros((2, 3, 3), "u1")))
-    assert list(arrays(Frame)) == ["image"]
+    assert list(arrays(Frame)) == ["image", "jpeg"]
     assert arrays(Faces) == {}
 
 

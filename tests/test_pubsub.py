@@ -112,7 +112,19 @@ def test_pictures_that_a_reader_keeps_stay_as_they_are(edge):
     assert all((image == number).all() for number, image in enumerate(kept))
 
 
-def test_when_readers_hold_every_slot_the_loss_is_told_at_both_ends(run_dir):
+def test_a_picture_lasts_as_long_with_its_jpeg_as_alone(edge, way):
+    publisher, subscriber = edge(Frame, keep=64)
+    jpeg = np.zeros(20_000, "u1")
+    for number in range(20):
+        publisher.send(Frame(image=np.full((100, 100, 3), number, "u1"), jpeg=jpeg))
+    seen = []
+    until(lambda: seen.extend(iter(subscriber.receive, None)) or (seen and seen[-1].seq == 19))
+    assert all((e.body.image == e.seq).all() for e in seen)
+    assert subscriber.lost["overtaken"] == (16 if way == "lane" else 0)
+
+
+def test_when_readers_hold_every_slot_the_loss_is_told_at_both_ends(run_dir, monkeypatch):
+    monkeypatch.setenv("ZULUKO_SLOTS", "8")
     publisher = Publisher("door", "topic", Frame)
     readers = [Subscriber("door", "topic", Frame) for _ in range(2)]
     until(lambda: all(reader.connected for reader in readers))

@@ -65,6 +65,9 @@ class MjpegServer(ThreadingHTTPServer):
         self.closing = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}/stream.mjpg"
 
+    def take(self, number: int) -> bytes:
+        return cv2.imencode(".jpg", numbered(number))[1].tobytes()
+
     def handle_error(self, request, client_address) -> None:
         """A client may leave whenever it likes."""
 
@@ -103,7 +106,7 @@ class _Mjpeg(BaseHTTPRequestHandler):
             self.wfile.write(np.random.default_rng(1).bytes(1000))
 
     def _take(self) -> bytes:
-        jpeg = cv2.imencode(".jpg", numbered(self.server.served))[1].tobytes()
+        jpeg = self.server.take(self.server.served)
         self.server.served += 1
         self.server.taken.append(clock.now())
         head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n"

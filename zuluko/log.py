@@ -8,6 +8,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import numpy as np
 
 from zuluko import messages
+from zuluko.bus import jpeg
 from zuluko.bus.log_reader import LogReader, schema_of
 from zuluko.bus.log_schema import encode
 from zuluko.bus.log_writer import LogError, LogWriter
@@ -226,7 +227,7 @@ def from_log(form: dict[str, Any]) -> np.ndarray[Any, Any]:
     bad = WireError("malformed", "a JPEG that cannot be read")
     if not isinstance(data, bytes) or plain_dtype(form.get("dtype")) != np.uint8 or not 2 <= len(shape) <= 3:
         raise bad
-    if not 0 < np.prod(shape, dtype=object) <= LARGEST_PICTURE or _jpeg_size(data) != shape[:2]:
+    if not 0 < np.prod(shape, dtype=object) <= LARGEST_PICTURE or jpeg.size(data) != shape[:2]:
         raise bad
     flag = cv2.IMREAD_COLOR if len(shape) == 3 else cv2.IMREAD_GRAYSCALE
     flag |= cv2.IMREAD_IGNORE_ORIENTATION  # the shape is that of the pixels as they are packed
@@ -235,14 +236,3 @@ def from_log(form: dict[str, Any]) -> np.ndarray[Any, Any]:
         raise bad
     picture.setflags(write=False)
     return np.asarray(picture)
-
-
-def _jpeg_size(data: bytes) -> tuple[int, ...]:
-    """Height and width as a JPEG's frame header says, so that nothing is decoded that claims to be larger."""
-    at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
-        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(data[at + 5 : at + 7], "big"), int.from_bytes(data[at + 7 : at + 9], "big")
-        at += 2 + length
-    return ()

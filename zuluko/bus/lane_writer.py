@@ -32,10 +32,12 @@ class Hold:
 
 
 class Writer:
-    """The publisher's side. ``fd`` and ``id`` are what a reader needs to find it."""
+    """The publisher's side. ``fd`` and ``id`` are what a reader needs to find it; ``kept`` is how many slots
+    it uses in turn."""
 
     def __init__(self, name: str, *, slots: int = lane.SLOTS, slot: int = lane.SLOT) -> None:
         start = lane.ring_start(lane.INDEX_LENGTH)
+        self.kept = lane.KEPT
         self._slots_start = lane.pages(start + lane.RING)
         self._slots, self._slot = slots, lane.pages(slot)
         size = self._slots_start + slots * self._slot
@@ -100,7 +102,7 @@ class Writer:
         """
         if size > self._slot:
             raise WireError("too large", f"an array of {size} bytes, a slot holds {self._slot}")
-        few = self._slots - len(self._fresh) < lane.KEPT
+        few = self._slots - len(self._fresh) < self.kept
         for slots in (self._fresh, self._free) if few else (self._free, self._fresh):
             for slot in slots:
                 if self._close(slot):

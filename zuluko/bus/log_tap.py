@@ -3,11 +3,12 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from math import prod
 from typing import Any, NamedTuple
 
 import msgspec
 
-from zuluko.bus import clock
+from zuluko.bus import clock, jpeg
 from zuluko.bus.lane import INDEX_LENGTH
 from zuluko.bus.live import Waker
 from zuluko.bus.log_schema import encode
@@ -15,13 +16,15 @@ from zuluko.bus.np import np
 from zuluko.bus.poller import Poller
 from zuluko.bus.subscriber import Subscriber
 from zuluko.bus.topics import Announcement
-from zuluko.bus.wire import VERSION, Envelope, WireError, inline
+from zuluko.bus.wire import VERSION, Envelope, WireError, inline, plain_shape
 
 KEEP = INDEX_LENGTH  # messages that a busy recorder may be behind: all that the lane's index holds
 REST = 0.002  # s between two looks: what comes in that time is taken in one turn
 TURN = 0.25  # s that a turn waits at most
 BATCH = 512  # messages of one topic in a turn
 _HANDLE = b"\xaageneration"  # as MessagePack writes the word
+_JPEG = b"\xa4jpeg\x83"  # a picture's JPEG, a map of three
+_DATA = b"\xa4data"
 
 
 class Heard(NamedTuple):
@@ -49,10 +52,12 @@ _encode = msgspec.msgpack.Encoder(enc_hook=inline).encode
 
 
 class Tap(Subscriber[bytes]):
-    """One topic; the body of its envelopes is the whole message as it belongs into a log."""
+    """One topic; the body of its envelopes is the whole message as it belongs into a log. A picture stands in
+    it once: ``as_is`` as the JPEG that it came as, if it did, else as its pixels."""
 
-    def __init__(self, graph: str, topic: str, poller: Poller) -> None:
+    def __init__(self, graph: str, topic: str, poller: Poller, *, as_is: bool = False) -> None:
         self.told: Announcement | None = None
+        self.as_is = as_is
         super().__init__(graph, topic, Any, keep=KEEP, poller=poller)  # type: ignore[arg-type]
         self._decode = self._take
 
@@ -65,7 +70,7 @@ class Tap(Subscriber[bytes]):
             loose = _loosely(data)
             if loose.version != VERSION:
                 raise WireError("version", f"{loose.version}, this is version {VERSION}")
-            if _HANDLE in bytes(loose.body):
+            if _HANDLE in (raw := bytes(loose.body)) or _JPEG in raw:
                 body = self._filled(msgspec.msgpack.decode(loose.body))
                 data = _encode((loose.version, loose.seq, loose.sent, loose.cause, body))
         except (msgspec.MsgspecError, RecursionError, OverflowError) as error:
@@ -76,7 +81,21 @@ class Tap(Subscriber[bytes]):
         """A body with arrays where it had handles."""
         if not isinstance(body, dict):
             return body
-        return {key: self._array(one) if _is_handle(one) else one for key, one in body.items()}
+        filled = self._once(body)
+        return {key: self._array(one) if _is_handle(one) else one for key, one in filled.items()}
+
+    def _once(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A body with either of a picture's forms, where it has both."""
+        image: Any = body.get("image")
+        coded: Any = body.get("jpeg")
+        if not (_is_array(image) and _is_array(coded)):
+            return body
+        rest = {key: one for key, one in body.items() if key != "jpeg"}
+        if self.as_is:
+            data = self._array(coded).tobytes()
+            if jpeg.size(data) == plain_shape(image["shape"])[:2]:
+                rest["image"] = {"dtype": image["dtype"], "shape": image["shape"], "jpeg": data}
+        return rest
 
 
 class Taps:
@@ -97,6 +116,7 @@ class Taps:
         self.graph = graph
         self._linger = linger
         self.taps: dict[str, Tap] = {}
+        self._as_is = False
         self._waker, self._poller, self._on_wait = waker, poller, on_wait
         poller.watch(waker.fd)
         for topic in topics:
@@ -104,7 +124,13 @@ class Taps:
 
     def add(self, topic: str) -> None:
         if topic not in self.taps:
-            self.taps[topic] = Tap(self.graph, topic, self._poller)
+            self.taps[topic] = Tap(self.graph, topic, self._poller, as_is=self._as_is)
+
+    def take_as_is(self) -> None:
+        """From now on pictures are heard as the JPEG that they came as, where they did."""
+        self._as_is = True
+        for tap in self.taps.values():
+            tap.as_is = True
 
     @property
     def lost(self) -> dict[str, Counter[str]]:
@@ -151,6 +177,8 @@ class Taps:
 
 def with_jpeg(data: bytes, quality: int) -> bytes:
     """A message whose pictures are JPEG; the same bytes where it has none. ``quality`` is 1 to 100."""
+    if _DATA not in data:
+        return data
     loose = _loosely(data)
     body = msgspec.msgpack.decode(loose.body)
     if not isinstance(body, dict) or not any(map(_is_picture, body.values())):
@@ -168,13 +196,19 @@ def _is_handle(value: Any) -> bool:
     return isinstance(value, dict) and {"dtype", "shape", "slot", "generation"} <= value.keys()
 
 
+def _is_array(value: Any) -> bool:
+    return isinstance(value, dict) and {"dtype", "shape"} < value.keys()
+
+
 def _is_picture(value: Any) -> bool:
     """Whether an array can be a JPEG: bytes, height x width or those x 3, at least 8 pixels each way."""
     if not (isinstance(value, dict) and {"dtype", "shape", "data"} <= value.keys()):
         return False
-    shape = value["shape"]
+    shape, data = value["shape"], value["data"]
     form = isinstance(shape, list) and (len(shape) == 2 or (len(shape) == 3 and shape[2] == 3))
-    return form and value["dtype"] == "|u1" and all(8 <= side < 1 << 16 for side in shape[:2])
+    if not form or value["dtype"] != "|u1" or not isinstance(data, bytes):
+        return False
+    return all(type(side) is int and 8 <= side < 1 << 16 for side in shape[:2]) and len(data) == prod(shape)
 
 
 def _jpeg(form: dict[str, Any], quality: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import msgspec
 
 from zuluko.bus import clock, local, membarrier
 from zuluko.bus.bells import Bells
-from zuluko.bus.lane import MOST_SLOTS
+from zuluko.bus.lane import KEPT, MOST_SLOTS, SLOTS
 from zuluko.bus.lane_writer import Writer
 from zuluko.bus.message import Message, MessageError, arrays, check_arrays
 from zuluko.bus.nng import pynng
@@ -75,7 +75,8 @@ class Publisher:
         graph_dir(graph)
         self._path = socket_path(graph, topic)
         self._largest = largest(kind)
-        self._lane = Writer(topic, **_sizes()) if membarrier.available() else None
+        sizes = {"slots": SLOTS * max(1, len(arrays(kind))), **_sizes()}
+        self._lane = Writer(topic, **sizes) if membarrier.available() else None
         self._bells = Bells(graph, self._lane) if self._lane else None
         self._has_arrays = bool(arrays(kind))
         self._encode = Encoder(self._handle if self._lane else inline).envelope
@@ -83,6 +84,7 @@ class Publisher:
         self._bare = msgspec.msgpack.Encoder(enc_hook=lambda _: 0).encode
         self._proof = msgspec.msgpack.Decoder(kind, dec_hook=lambda *_: np.empty(0)).decode
         self._by_handle = False
+        self._placed = 0  # arrays of the message that is sent which lie in slots
         self._path.unlink(missing_ok=True)  # of a publisher that was killed
         announce(graph, topic, kind, Lane(self._lane.fd, self._lane.id) if self._lane else None)
         self._socket = pynng.Pub0(send_buffer_size=queue)
@@ -129,6 +131,7 @@ class Publisher:
     def _encoded(self, envelope: Envelope[Message]) -> bytes:
         """A message as the lane has it; nothing when there is no room for its arrays."""
         self._by_handle = False
+        self._placed = 0
         try:
             data = self._encode(envelope)
         except NoSlotError:
@@ -157,6 +160,7 @@ class Publisher:
         if not data:
             self.lost["ring full"] += 1
         self._bells.ring(envelope.sent)
+        self._lane.kept = max(self._lane.kept, KEPT * self._placed)  # a picture lasts as long as one alone
         if self._by_handle:
             os.sched_yield()  # a reader may have been woken on this core, and wait until we sleep
 
@@ -171,6 +175,7 @@ class Publisher:
         if getattr(array, "nbytes", 0) <= INLINE:
             return inline(array)
         self._by_handle = True
+        self._placed += 1
         slot, generation = self._place(array)
         return {"dtype": array.dtype.str, "shape": array.shape, "slot": slot, "generation": generation}
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from zuluko.bus.jpeg import size as jpeg_size
 from zuluko.bus.wire import WireError, plain_dtype, plain_shape
-from zuluko.log import _jpeg_size, from_log
+from zuluko.log import from_log
 
 SMALLEST = 8  # pixels each way; what is smaller is a table of numbers
 
@@ -56,7 +57,7 @@ def _picture(field: str, form: dict[str, Any]) -> Picture | None:
     if not 2 <= len(shape) <= 3 or min(shape[:2]) < SMALLEST or encoding is None:
         return None
     jpeg = form.get("jpeg", b"")
-    if jpeg and (not isinstance(jpeg, bytes) or _jpeg_size(jpeg) != shape[:2]):
+    if jpeg and (not isinstance(jpeg, bytes) or jpeg_size(jpeg) != shape[:2]):
         raise WireError("malformed", "a JPEG that cannot be read")
     return Picture(field, encoding, shape[0], shape[1], jpeg, form)
 

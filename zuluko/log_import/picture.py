@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from zuluko.bus import jpeg
 from zuluko.bus.wire import LARGEST_ARRAYS
-from zuluko.log import _jpeg_size
 from zuluko.log_import.source import Jpeg, UnfitError
 
 Picture = np.ndarray[Any, Any]
@@ -124,7 +124,7 @@ def packed(data: bytes, form: str = "") -> Picture | Jpeg:
 def _jpeg(data: bytes) -> Jpeg:
     import cv2
 
-    size = _jpeg_size(data)
+    size = jpeg.size(data)
     if len(size) != 2 or len(data) > LARGEST:
         raise UnfitError("it is a JPEG that cannot be read")
     _check_size(*size)

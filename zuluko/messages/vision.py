@@ -16,12 +16,14 @@ class Frame(Message, tag="Frame/1"):
     """One picture; ``stamp`` is the moment at which it was grabbed.
 
     ``image``  height x width x 3 bytes, blue, green, red, rows from the top
+    ``jpeg``   the same picture byte for byte as the camera gave it, where it gave a JPEG and was asked for it
     ``scene``  ground truth where the source knows it (the demo, a labelled recording), else empty;
                it is there to judge by, perception never reads it
     """
 
     image: Annotated[NDArray[np.uint8], Array("u1", (None, None, 3))]
     scene: str = ""
+    jpeg: Annotated[NDArray[np.uint8], Array("u1", (None,))] | None = None
 
 
 class Face(msgspec.Struct, kw_only=True, frozen=True):

@@ -7,12 +7,14 @@ from contextlib import closing
 from functools import partial
 from math import isfinite
 
+import numpy as np
+
 from zuluko.bus import clock
 from zuluko.document import Fault
 from zuluko.messages import Frame
 from zuluko.nodes import sources
 from zuluko.nodes.grabber import Grabber
-from zuluko.nodes.picture import letterbox
+from zuluko.nodes.picture import Image, letterbox
 from zuluko.nodes.sources import Kind, SourceError, Wish, device_path, find, is_device, masked
 
 log = logging.getLogger("zuluko.camera")
@@ -29,6 +31,7 @@ def camera(
     hz: float = 30.0,
     loop: bool = False,
     stall: float = 3.0,
+    jpeg: bool = False,
 ) -> Iterator[Frame]:
     """Publishes what a camera sees, always the newest picture.
 
@@ -38,13 +41,15 @@ def camera(
     ``hz``      at most so many pictures a second from a live source; so many from a folder and the demo
     ``loop``    starts a file, a folder or the demo again at its end; without it, the node ends there
     ``stall``   seconds without a picture after which a live source is opened anew
+    ``jpeg``    publishes with each picture the JPEG that it came as, where a camera or an MJPEG stream gives
+                some and ``size`` leaves it as it is: a recorder with ``images: as-is`` keeps that one
 
     The stamp is the moment of the exposure where the driver tells it, else that of the picture's arrival less
     what the stream is behind; a picture of a file, a folder or the demo has the moment at which it was due.
     A live source that fails is told and tried again for ever. Raises SourceError for one that can never work.
     """
     _check(hz=hz, stall=stall, width=(size or (1, 1))[0], height=(size or (1, 1))[1])
-    kind, wish = find(source), Wish(source, size, hz, stall)
+    kind, wish = find(source), Wish(source, size, hz, stall, jpeg)
     yield from _live(kind, wish) if kind.live else _recorded(kind, wish, loop)
 
 
@@ -83,13 +88,19 @@ def _live(kind: Kind, wish: Wish) -> Iterator[Frame]:
             with Grabber(partial(kind.open, wish), wanted=rate.wanted, stall=wish.stall) as grabber:
                 while (picture := grabber.next()) is not None:
                     outage.over()
-                    stamp, image = picture
-                    yield Frame(stamp=stamp, image=letterbox(image, wish.size))
+                    stamp, image, jpeg = picture
+                    yield _frame(stamp, image, wish.size, jpeg if wish.jpeg else b"")
             hanging.append(grabber)
             why = grabber.why
         else:
             why = "it hangs in the driver"
         time.sleep(outage.begins(why))
+
+
+def _frame(stamp: int, image: Image, size: tuple[int, int] | None, jpeg: bytes) -> Frame:
+    fitted = letterbox(image, size)
+    as_it_came = jpeg and fitted is image
+    return Frame(stamp=stamp, image=fitted, jpeg=np.frombuffer(jpeg, np.uint8) if as_it_came else None)
 
 
 class Outage:

@@ -3,13 +3,21 @@
 import threading
 import time
 from collections.abc import Callable
-from typing import Self
+from typing import NamedTuple, Self
 
 from zuluko.bus import clock
 from zuluko.nodes.picture import Image
 from zuluko.nodes.sources import OPENING, Source
 
 PATIENCE = 0.5  # seconds that leaving waits for the thread; one that hangs longer is left to itself
+
+
+class Picture(NamedTuple):
+    """A picture, its stamp (ns), and the JPEG that it came as, where it came as one."""
+
+    stamp: int
+    image: Image
+    jpeg: bytes
 
 
 class Grabber:
@@ -24,7 +32,7 @@ class Grabber:
         """``wanted`` says by its stamp whether to decode a grabbed picture. ``stall`` is in seconds."""
         self._opener, self._wanted, self._stall = opener, wanted, stall
         self._news = threading.Condition()
-        self._newest: tuple[int, Image] | None = None
+        self._newest: Picture | None = None
         self._alive = time.monotonic() + OPENING  # opening may take that long before it counts as a stall
         self._opened = self._leaving = self._over = False
         self.why = ""
@@ -38,8 +46,8 @@ class Grabber:
         self._leaving = True
         self.thread.join(PATIENCE)
 
-    def next(self) -> tuple[int, Image] | None:
-        """The next picture and its stamp (ns); None when the source has failed or stalled: ``why`` tells."""
+    def next(self) -> Picture | None:
+        """The next picture; None when the source has failed or stalled: ``why`` tells."""
         with self._news:
             while self._newest is None and not self._over:
                 left = self._alive + self._stall - time.monotonic()
@@ -75,7 +83,7 @@ class Grabber:
                     image = source.read()
                     if image is None:
                         continue  # damaged; where all are, that is a stall
-                    self._put(stamp, image)
+                    self._put(Picture(stamp, image, source.jpeg))
                 self._alive = time.monotonic()
             silent = time.monotonic() - self._alive
             why = f"no picture for {self._stall:g} s" if silent > 0.9 * self._stall else "it ended"
@@ -83,7 +91,7 @@ class Grabber:
         finally:
             source.close()
 
-    def _put(self, stamp: int, image: Image) -> None:
+    def _put(self, picture: Picture) -> None:
         with self._news:
-            self._newest = stamp, image
+            self._newest = picture
             self._news.notify()

@@ -13,11 +13,8 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-import cv2
-import numpy as np
-
 from zuluko.nodes.lag import Lag, Rhythm, Timed
-from zuluko.nodes.picture import Image, bgr, jpeg_end
+from zuluko.nodes.picture import Image, decoded, jpeg_end
 
 MOST_BYTES = 16 * 1024 * 1024  # of a picture
 MOST_BETWEEN = 64 * 1024  # bytes from one picture to the next
@@ -89,12 +86,12 @@ class Mjpeg:
         arrival, lag, _ = self._grabbed
         return None if lag is None else time.monotonic() - arrival + lag
 
+    @property
+    def jpeg(self) -> bytes:
+        return self._grabbed[2]
+
     def read(self) -> Image | None:
-        try:
-            image = cv2.imdecode(np.frombuffer(self._grabbed[2], np.uint8), cv2.IMREAD_COLOR)
-        except cv2.error:  # larger than is allowed
-            return None
-        return None if image is None else bgr(image)
+        return decoded(self.jpeg)
 
     def close(self) -> None:
         """Wakes the reading thread, which waits for bytes that may never come."""

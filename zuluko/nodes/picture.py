@@ -46,6 +46,15 @@ def bgr(image: Image) -> Image:
     return np.asarray(cv2.cvtColor(image, _TO_BGR[channels]))
 
 
+def decoded(data: bytes) -> Image | None:
+    """A JPEG's picture; None where it is damaged or larger than is allowed."""
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        return None
+    return None if image is None else bgr(image)
+
+
 def letterbox(image: Image, size: tuple[int, int] | None) -> Image:
     """The picture in ``size`` (width, height), whole, undistorted, between black borders; None: as it is."""
     height, width = image.shape[:2]

@@ -23,12 +23,13 @@ from zuluko.document import Fault
 from zuluko.nodes import demo
 from zuluko.nodes.lag import Lag, Rhythm, Timed
 from zuluko.nodes.mjpeg import Mjpeg, NotMjpegError
-from zuluko.nodes.picture import SUFFIXES, Image, PictureError, bgr, load
+from zuluko.nodes.picture import SUFFIXES, Image, PictureError, bgr, decoded, load
 
 log = logging.getLogger("zuluko.camera")
 
 OPENING = 8.0  # seconds that a stream may take to answer
 PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
+MJPG = cv2.VideoWriter.fourcc(*"MJPG")
 SCHEMES = tuple(f"{scheme}://" for scheme in PORTS)
 CHOICES = "give a camera index, a device, a file, a folder, a URL or `demo`"
 
@@ -39,12 +40,14 @@ class SourceError(ValueError):
 
 @dataclass(frozen=True)
 class Wish:
-    """What the node asks of its source: where it is, the picture's size, the rate, the patience (s)."""
+    """What the node asks of its source: where it is, the picture's size, the rate, the patience (s), and
+    whether it wants the JPEG as well that a picture comes as."""
 
     source: str
     size: tuple[int, int] | None = None
     hz: float = 30.0
     stall: float = 3.0
+    jpeg: bool = False
     rhythm: Rhythm = field(default_factory=Rhythm)  # of a stream, kept from one connection to the next
 
 
@@ -56,12 +59,15 @@ class Source(Protocol):
                 where it may be too old to be published
     ``read``    decodes the grabbed picture; None where it is damaged
     ``scene``   ground truth of the grabbed picture, or empty
+    ``jpeg``    the picture that was read last, byte for byte as it came; empty where it came as no JPEG
     ``period``  seconds from one picture to the next in a recording; 0 for a live source
     """
 
     scene: str
     period: float
 
+    @property
+    def jpeg(self) -> bytes: ...
     def grab(self) -> bool: ...
     def age(self) -> float | None: ...
     def read(self) -> Image | None: ...
@@ -82,6 +88,7 @@ class Capture:
     """What OpenCV opens: a device, a stream or a video file."""
 
     scene = ""
+    jpeg = b""
 
     def __init__(self, capture: Any, *, period: float = 0.0, monotonic: bool = False) -> None:
         self._capture = capture
@@ -104,6 +111,19 @@ class Capture:
 
     def close(self) -> None:
         self._capture.release()
+
+
+class JpegDevice(Capture):
+    """A device that gives JPEG, decoded here, so that its bytes are at hand."""
+
+    def __init__(self, capture: Any) -> None:
+        super().__init__(capture, monotonic=True)
+        self.jpeg = b""
+
+    def read(self) -> Image | None:
+        good, data = self._capture.retrieve()
+        self.jpeg = data.tobytes() if good else b""
+        return decoded(self.jpeg) if good else None
 
 
 class Stream(Capture):
@@ -136,6 +156,7 @@ class Photos:
     """Picture files, in order."""
 
     scene = ""
+    jpeg = b""
 
     def __init__(self, paths: list[Path], *, period: float) -> None:
         self._paths = paths
@@ -165,6 +186,7 @@ class Demo:
     """The demo clip, composed picture by picture; what is skipped is not composed."""
 
     scene = ""
+    jpeg = b""
 
     def __init__(self, wish: Wish) -> None:
         demo.prepare()
@@ -187,18 +209,27 @@ class Demo:
 
 
 def open_device(wish: Wish) -> Source:
-    """A V4L2 camera. Sizes above VGA are asked for as MJPEG: USB 2 is too narrow for them otherwise."""
+    """A V4L2 camera. Sizes above VGA are asked for as MJPEG: USB 2 is too narrow for them otherwise. It is
+    asked for, too, where the JPEG is wanted."""
     path = device_path(wish.source)
     os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(ceil(wish.stall)))
     capture = cv2.VideoCapture(path, cv2.CAP_V4L2)
     if not capture.isOpened():
         raise OSError(why_no_device(path))
+    if wish.jpeg or (wish.size is not None and wish.size[0] * wish.size[1] > 640 * 480):
+        capture.set(cv2.CAP_PROP_FOURCC, MJPG)
     if wish.size is not None:
-        if wish.size[0] * wish.size[1] > 640 * 480:
-            capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, wish.size[0])
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, wish.size[1])
     capture.set(cv2.CAP_PROP_FPS, max(wish.hz, 5))  # slower, and its exposure and its buffers would lag
+    return _with_jpeg(capture, path) if wish.jpeg else Capture(capture, monotonic=True)
+
+
+def _with_jpeg(capture: Any, path: str) -> Capture:
+    """The device as one that gives JPEG, if it does and OpenCV leaves it as it is."""
+    if int(capture.get(cv2.CAP_PROP_FOURCC)) == MJPG and capture.set(cv2.CAP_PROP_CONVERT_RGB, 0):
+        return JpegDevice(capture)
+    log.warning("%s gives no MJPEG; its pictures come without their JPEG", path)
     return Capture(capture, monotonic=True)
 
 
