@@ -136,6 +136,22 @@ def test_what_packs_is_packed_and_described(tmp_path):
     assert b'"description":"x, y, width, height in pixels; may reach beyond the image\'s edge"' in schema.data
 
 
+def test_in_a_hurry_nothing_is_packed(tmp_path):
+    log, encode = tmp_path / "a.mcap", Encoder()
+    with LogWriter(log) as writer:
+        channel = writer.topic("faces", "Faces/1", b"{}")
+        for number in range(40):
+            writer.hurry = number < 20
+            data = encode(faces(number), seq=number, sent=number)
+            writer.write(channel, data, seq=number, sent=number, received=number)
+            if number in {19, 39}:
+                writer.flush()
+    with log.open("rb") as file:
+        chunks = SeekingReader(file).get_summary().chunk_indexes
+    assert [chunk.compression for chunk in chunks] == ["", "zstd"]
+    assert len(strictly(log)) == 40
+
+
 class Imu(Message, tag="TestImu/1"):
     rate: float = 0.0
 

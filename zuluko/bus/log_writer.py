@@ -21,7 +21,6 @@ from mcap.data_stream import RecordBuilder
 from mcap.opcode import Opcode
 from mcap.records import (
     Channel,
-    Chunk,
     ChunkIndex,
     DataEnd,
     Footer,
@@ -34,6 +33,7 @@ from mcap.records import (
     SummaryOffset,
 )
 
+from zuluko.bus.log_records import CHUNK as CHUNK_HEAD
 from zuluko.bus.log_records import HEAD, MAGIC, MESSAGE
 
 PROFILE = "zuluko"
@@ -73,7 +73,8 @@ class _Placed:
 
 
 class LogWriter:
-    """One log file, mode 0600. ``flush`` hands what is there to the disk; ``close`` makes the file whole.
+    """One log file, mode 0600. ``flush`` hands what is there to the disk; ``close`` makes the file whole. In
+    a ``hurry`` nothing is packed.
 
     A full disk raises LogFullError; the file is then cut back to what was written whole, and ``close`` gives
     up the last chunks where the index needs their place. Raises LogError for a file that exists.
@@ -85,6 +86,7 @@ class LogWriter:
         self.path = path
         self.size = 0  # bytes in the file
         self.dropped = 0  # messages that were given up for the index
+        self.hurry = False
         self.channels: dict[str, int] = {}
         self._schemas: list[tuple[int, Schema]] = []
         self._known: list[tuple[int, Channel]] = []
@@ -207,23 +209,24 @@ class LogWriter:
     def _store(self, chunk: _Open) -> None:
         if not chunk.data:
             return
-        raw, places, start, end = bytes(chunk.data), chunk.places, chunk.start, chunk.end
+        raw, places, start, end = chunk.data, chunk.places, chunk.start, chunk.end
         chunk.data, chunk.places, chunk.start, chunk.end = bytearray(), {}, 0, 0
-        packed = self._compress(raw) if chunk.packs else raw
-        if chunk.packs and len(packed) > WORTH * len(raw):
+        packs = chunk.packs and not self.hurry
+        packed: bytes | bytearray = self._compress(raw) if packs else raw
+        if packs and len(packed) > WORTH * len(raw):
             packed = raw
             self._untried.update(dict.fromkeys(places, UNTRIED) if len(places) == 1 else {})
         name = "zstd" if packed is not raw else ""
-        record = _bytes(Chunk(name, packed, end, start, zlib.crc32(raw), len(raw)))
-        at = self.size
+        head = _chunk_head(start, end, raw, name, len(packed))
+        at, length = self.size, len(head) + len(packed)
         offsets, indexes = {}, bytearray()
         for channel, flat in places.items():
-            offsets[channel] = at + len(record) + len(indexes)
-            head = struct.pack("<BQHI", Opcode.MESSAGE_INDEX, 6 + 8 * len(flat), channel, 8 * len(flat))
-            indexes += head + struct.pack(f"<{len(flat)}Q", *flat)
-        self._append(record + indexes)
+            offsets[channel] = at + length + len(indexes)
+            indexes += struct.pack("<BQHI", Opcode.MESSAGE_INDEX, 6 + 8 * len(flat), channel, 8 * len(flat))
+            indexes += struct.pack(f"<{len(flat)}Q", *flat)
+        self._append(head, packed, indexes)
         index = ChunkIndex(
-            chunk_length=len(record),
+            chunk_length=length,
             chunk_start_offset=at,
             compression=name,
             compressed_size=len(packed),
@@ -235,17 +238,21 @@ class LogWriter:
         )
         self._chunks.append(_Placed(index, {channel: len(flat) // 2 for channel, flat in places.items()}))
 
-    def _append(self, data: bytes | bytearray) -> int:
+    def _append(self, *parts: bytes | bytearray) -> int:
         """Writes at the end, all or nothing; where it begins."""
-        at, rest = self.size, memoryview(data)
+        at, rest = self.size, [memoryview(part) for part in parts if part]
         try:
             while rest:
-                rest = rest[os.write(self._fd, rest) :]
+                done = os.writev(self._fd, rest)
+                while rest and done >= len(rest[0]):
+                    done -= len(rest.pop(0))
+                if done:
+                    rest[0] = rest[0][done:]
         except OSError as error:
             os.ftruncate(self._fd, at)
             os.lseek(self._fd, at, os.SEEK_SET)
             raise LogFullError(f"{self.path}: the recording stops: {error.strerror}") from None
-        self.size += len(data)
+        self.size += sum(map(len, parts))
         return at
 
     def _give_up_last(self) -> None:
@@ -326,6 +333,14 @@ class _Sync:
         self._ended = True
         self._asked.set()
         self._thread.join()
+
+
+def _chunk_head(start: int, end: int, raw: bytearray, name: str, size: int) -> bytes:
+    """What stands before the ``size`` packed bytes in a chunk's record: to put them in between would copy
+    them."""
+    packing = struct.pack("<I", len(name)) + name.encode() + struct.pack("<Q", size)
+    body = CHUNK_HEAD.pack(start, end, len(raw), zlib.crc32(raw)) + packing
+    return HEAD.pack(Opcode.CHUNK, len(body) + size) + body
 
 
 def _create(path: Path) -> int:
