@@ -23,7 +23,11 @@ from zuluko.bus.log_tap import Taps
 from zuluko.bus.poller import Poller
 from zuluko.bus.publisher import Publisher
 from zuluko.messages import Faces, Frame
-from zuluko.nodes.recorder import Plan, Recording, Silences, about
+from zuluko.nodes.record_plan import Plan
+from zuluko.nodes.recorder import about
+from zuluko.nodes.recording import Recording
+from zuluko.nodes.silences import Silences
+from zuluko.perception.zoo import SFACE, YUNET
 
 COUNTING = """
 nodes:
@@ -142,8 +146,26 @@ def test_a_loss_is_counted_by_cause_and_told_in_the_log(run_dir, tmp_path):
         assert lost["faces"]["overrun"] > 0
 
 
+def test_pictures_that_wait_leave_room_for_what_is_small(run_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr("zuluko.nodes.recording.MOST_LARGE", 600_000)
+    faces, camera = Publisher("g", "faces", Faces), Publisher("g", "camera", Frame)
+    taped = Taped("faces", "camera", plan=Plan(tmp_path / "a.mcap"))
+    for number in range(3):
+        camera.send(Frame(image=np.zeros((400, 400, 3), "u1"), stamp=number))
+    for number in range(100):
+        faces.send(Faces(stamp=number))
+    taped.turn()
+    taped.end()
+    faces.close()
+    camera.close()
+    seen = [topic for topic, _, _ in strictly(tmp_path / "a.mcap")]
+    assert (seen.count("faces"), seen.count("camera")) == (100, 1)
+    with LogReader(tmp_path / "a.mcap") as log:
+        assert losses(log.told) == {"camera": {"recorder busy": 2}}
+
+
 def test_a_topic_that_lives_and_says_nothing_is_told_of_once(run_dir, tmp_path, monkeypatch):
-    monkeypatch.setattr("zuluko.nodes.recorder.SILENCE", 0.1)
+    monkeypatch.setattr("zuluko.nodes.silences.SILENCE", 0.1)
     faces = Publisher("g", "faces", Faces)
     taped = Taped("faces", "nobody", plan=Plan(tmp_path / "a.mcap"))
     silences, said = Silences(taped.taps), []
@@ -303,6 +325,10 @@ def test_a_door_is_recorded_whole(tmp_path):
     seen = [topic for topic, _, _ in strictly(tmp_path / "a.mcap")]
     assert {topic: seen.count(topic) for topic in set(seen)} == published
     with LogReader(tmp_path / "a.mcap") as log:
-        told = json.loads(log.told["zuluko"]["parameters"])
-        assert told == {}
+        about = log.told["zuluko"]
+        assert json.loads(about["parameters"]) == {}
+        assert json.loads(about["models"]) == {"faces": {"sface": SFACE.sha256, "yunet": YUNET.sha256}}
+        assert {"graph", "launch_file", "zuluko", "python", "machine", "system", "utc_offset"} < about.keys()
+        assert set(log.told["rate"]) == set(published)
+        assert 0 < float(log.told["rate"]["camera"]) < 40
         assert losses(log.told) == {}

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,14 +15,18 @@ from zuluko.cli.say import fail
 if TYPE_CHECKING:
     from zuluko.bus.live import Waker
     from zuluko.bus.log_tap import Taps
-    from zuluko.nodes.recorder import Plan, Recording
+    from zuluko.launch.event import Event
+    from zuluko.nodes.record_plan import Plan, Snapshot
+    from zuluko.nodes.recording import Recording
 
 Out = Annotated[Path, typer.Argument(help="the log to write, or a folder for it", metavar="OUT.mcap")]
 Topics = Annotated[
     list[str] | None, typer.Argument(help="topics or nodes; all unless given", metavar="[TOPIC]...")
 ]
 Graph = Annotated[str, typer.Option("--graph", "-g", help="the running graph, where there are several")]
-Images = Annotated[str, typer.Option(help="pictures as they are (raw), or as jpeg")]
+Images = Annotated[
+    str, typer.Option(help="pictures raw, as jpeg, or as-is: as the JPEG that the camera gave, if it did")
+]
 Quality = Annotated[int, typer.Option(help="of the JPEG", min=1, max=100)]
 Split = Annotated[
     str, typer.Option(help="another file after so much or so long: 1GB, 10min", metavar="SIZE|TIME")
@@ -30,6 +34,15 @@ Split = Annotated[
 Keep = Annotated[
     str, typer.Option(help="delete older files of this name beyond it: 10GB, 24h", metavar="SIZE|TIME")
 ]
+Last = Annotated[
+    str, typer.Option("--snapshot", help="keep only so long before each event: 30s", metavar="TIME")
+]
+On = Annotated[
+    str,
+    typer.Option("--on", help="the event of a snapshot: a message of this topic, or this CEL becoming true"),
+]
+After = Annotated[str, typer.Option(help="how long a snapshot goes on after the event", metavar="TIME")]
+Memory = Annotated[str, typer.Option(help="for what a snapshot keeps before the event", metavar="SIZE")]
 Seconds = Annotated[float, typer.Option("--for", help="stop after so many seconds", min=0)]
 
 LOOK = 1.0  # s between two looks for new topics, and two lines of progress
@@ -43,21 +56,26 @@ def record(  # noqa: PLR0917
     quality: Quality = 90,
     split: Split = "",
     keep: Keep = "",
+    snapshot: Last = "",
+    on: On = "",
+    after: After = "5s",
+    memory: Memory = "64MB",
     seconds: Seconds = 0,
 ) -> None:
     """Record a running graph into a log until Ctrl-C, or until the graph ends."""
     from zuluko.bus.log_writer import LogError
     from zuluko.bus.topics import TopicError
-    from zuluko.nodes.recorder import Plan
+    from zuluko.nodes.record_plan import Plan
 
-    if images not in ("raw", "jpeg"):
-        fail(f"--images {images}: write raw or jpeg", 2)
+    if images not in ("raw", "jpeg", "as-is"):
+        fail(f"--images {images}: write raw, jpeg or as-is", 2)
     if out.suffix == ".mcap" and out.exists():
         fail(f"{out} exists already; choose another name, or remove it")
     limits = {**_limit("split", split), **_limit("keep", keep)}
     try:
         name = _graph(graph)
-        plan = Plan(out, "jpeg" if images == "jpeg" else "raw", quality, **limits)
+        kept = _snapshot(name, snapshot, on, after, memory)
+        plan = Plan(out, images, quality, **limits, start=kept is None, snapshot=kept)  # type: ignore[arg-type]
         _record(name, topics or [], plan, seconds)
     except (TopicError, LogError) as error:
         fail(error)
@@ -75,6 +93,49 @@ def _limit(option: str, text: str) -> dict[str, float]:
         return {f"{option}_time": Duration().read(f"--{option}", text)}
     except MisfitError:
         fail(f"--{option} {text}: write a size such as 1GB, or a time such as 10min", 2)
+
+
+def _snapshot(graph: str, last: str, on: str, after: str, memory: str) -> "Snapshot | None":
+    """What is kept about each event; exits with a sentence where that is not clear."""
+    from zuluko.launch.shapes import Duration, MisfitError, Size
+    from zuluko.nodes.record_plan import Snapshot
+
+    if bool(last) != bool(on):
+        fail("write both, as in --snapshot 30s --on 'lock.state == \"unlocked\"'", 2)
+    if not last:
+        return None
+    try:
+        return Snapshot(
+            last=Duration().read("--snapshot", last),
+            after=Duration().read("--after", after),
+            memory=Size().read("--memory", memory),
+            on=_event(graph, on),
+        )
+    except MisfitError as error:
+        fail(error, 2)
+
+
+def _event(graph: str, text: str) -> "Event":
+    """What is said on a graph's topics, or about them; of types that this program knows it is checked."""
+    from zuluko.bus.topics import announcements
+    from zuluko.launch import board, condition
+    from zuluko.launch.event import Event
+    from zuluko.launch.graph import Topic
+    from zuluko.launch.record_entry import named
+    from zuluko.log import known_types
+
+    kinds: dict[str, Any] = dict(known_types())
+    told = announcements(graph)
+    topics = {one.topic: Topic(one.topic, "", kinds.get(one.type, Any)) for one in told}
+    if meant := named(topics, text):
+        return Event(text, meant)
+    try:
+        asked = condition.read(text, topics=topics, declared={}, values={}, facts=board.facts(None))
+    except condition.ConditionError as error:
+        fail(f"--on: {error}", 2)
+    if not asked.topics:
+        fail(f"--on: `{text}` asks about no topic; there are: {', '.join(topics)}", 2)
+    return Event(text, asked.topics, asked)
 
 
 def _graph(wanted: str) -> str:
@@ -115,17 +176,24 @@ def _record(graph: str, wanted: list[str], plan: "Plan", seconds: float) -> None
     from zuluko.bus.log_tap import Taps
     from zuluko.bus.poller import Poller
     from zuluko.launch.status import read, share_clock
-    from zuluko.nodes.recorder import Recording, about
+    from zuluko.nodes.recorder import about
+    from zuluko.nodes.recording import Recording
 
     share_clock(graph)
     waker, poller = Waker(), Poller(graph)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: waker.stop())
-    taps = Taps(graph, _topics(graph, wanted), waker, poller)
+    topics = [
+        *_topics(graph, wanted),
+        *(plan.snapshot.on.topics if plan.snapshot and plan.snapshot.on else ()),
+    ]
+    taps = Taps(graph, topics, waker, poller)
     told = read(graph)
     try:
         with Recording(taps, plan, about(graph, launch_file_path=told.file if told else "")) as recording:
-            _hear(taps, recording, waker, all_topics=not wanted, seconds=seconds)
+            shown = _Line(recording)
+            _hear(taps, recording, waker, shown, all_topics=not wanted, seconds=seconds)
+        shown.say_news()
     finally:
         taps.close()
         poller.close()
@@ -134,17 +202,26 @@ def _record(graph: str, wanted: list[str], plan: "Plan", seconds: float) -> None
         fail(recording.failure)
 
 
-def _hear(taps: "Taps", recording: "Recording", waker: "Waker", *, all_topics: bool, seconds: float) -> None:
+def _hear(
+    taps: "Taps",
+    recording: "Recording",
+    waker: "Waker",
+    shown: "_Line",
+    *,
+    all_topics: bool,
+    seconds: float,
+) -> None:
     from zuluko.launch.graphlock import running
-    from zuluko.nodes.recorder import Silences
+    from zuluko.nodes.silences import Silences
 
-    pid, silences, shown = running(taps.graph), Silences(taps), _Line(recording)
+    pid, silences = running(taps.graph), Silences(taps)
     begin = look = time.monotonic()
     for batch in taps:
         if not recording.put(batch):
             break
         for what in silences.look(batch):
             shown.say(what)
+        shown.say_news()
         if (now := time.monotonic()) < look:
             continue
         look = now + LOOK
@@ -174,7 +251,7 @@ class _Line:
         self._last = (0.0, 0)
 
     def draw(self, seconds: float) -> None:
-        from zuluko.nodes.recorder import free_bytes
+        from zuluko.nodes.log_files import free_bytes
 
         if not sys.stderr.isatty():
             return
@@ -186,13 +263,17 @@ class _Line:
         text = (
             f"{seconds:.0f} s  {progress.messages} messages  {progress.bytes / 1e6:.1f} MB  {rate:.2f} MB/s  "
             f"{losses(lost) + ' lost' if lost else 'nothing lost'}  "
-            f"{free_bytes(progress.files[-1]) / 1e9:.1f} GB free"
+            f"{free_bytes(self._recording.place) / 1e9:.1f} GB free"
         )
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
         self._drawn = text
 
     def say(self, what: str) -> None:
         print(f"\r\x1b[K{what}" if self._drawn else what, file=sys.stderr, flush=True)
+
+    def say_news(self) -> None:
+        for news in self._recording.news():
+            self.say(news.text)
 
     def end(self) -> None:
         if self._drawn:
@@ -202,7 +283,7 @@ class _Line:
 def _summary(recording: "Recording") -> str:
     progress = recording.progress
     lost = progress.lost_total
-    files = str(progress.files[-1]) if len(progress.files) == 1 else f"{len(progress.files)} files"
+    files = str(progress.files[-1]) if len(progress.files) == 1 else f"{len(progress.files) or 'no'} files"
     count = f"{progress.messages} message{'' if progress.messages == 1 else 's'}"
     told = f"{losses(lost)} lost" if lost else "nothing lost"
     return f"{files}: {count}, {progress.bytes / 1e6:.2f} MB, {told}"

@@ -13,7 +13,7 @@ from zuluko.bus.message import Message
 from zuluko.launch import board, params
 from zuluko.launch.board import Facts
 from zuluko.launch.graph import Graph, Param, Topic
-from zuluko.launch.include import Given
+from zuluko.launch.include import Given, Part
 from zuluko.launch.options import MISSING
 
 BOARD = "board"
@@ -100,20 +100,24 @@ def of_entry(given: Given, graph: Graph) -> Condition | None:
     if value is MISSING:
         return None
     text = value if isinstance(value, str) else str(value).lower()
-    part = given.part
-    values = {name: params.plain(part.declared[name], value) for name, value in part.params.items()}
     try:
-        return read(
-            text,
-            topics=part.visible(graph.topics),
-            declared=part.declared,
-            values={name: value for name, value in values.items() if value is not MISSING},
-            facts=board.facts(graph.board),
-        )
+        return of_part(text, given.part, graph)
     except ConditionError as error:
         for problem in error.problems:
             given.complain(("when",), f"`when`: {problem}", given.value["when"])
     return None
+
+
+def of_part(text: str, part: Part, graph: Graph) -> Condition:
+    """A condition in the words of a file of the graph; raises ConditionError."""
+    values = {name: params.plain(part.declared[name], value) for name, value in part.params.items()}
+    return read(
+        text,
+        topics=part.visible(graph.topics),
+        declared=part.declared,
+        values={name: value for name, value in values.items() if value is not MISSING},
+        facts=board.facts(graph.board),
+    )
 
 
 def _kind(param: Param, value: Any) -> kinds.Kind:

@@ -5,7 +5,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zuluko.bus.message import Message
-from zuluko.messages import DriveState, Note, NotifyState, RunState, SayState, SetState, SnapshotState
+from zuluko.messages import (
+    DriveState,
+    Note,
+    NotifyState,
+    RecordState,
+    RunState,
+    SayState,
+    SetState,
+    SnapshotState,
+)
 
 _MOODS = {"done": "good", "failed": "bad", "refused": "bad"}
 
@@ -45,6 +54,7 @@ _DEEDS: Mapping[type[Message], Callable[[Any], Deed]] = {
     DriveState: _drive,
     Note: _note,
     NotifyState: _outcome(lambda state: state.title or state.text),
+    RecordState: _outcome(lambda state: f"{state.action} {Path(state.log).name}".strip()),
     RunState: _outcome(lambda state: state.name),
     SayState: _outcome(lambda state: state.text or state.sound),
     SetState: _outcome(lambda state: f"{state.node}.{state.name} = {state.value}"),

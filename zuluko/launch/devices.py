@@ -57,10 +57,10 @@ def of_graph(graph: Graph) -> dict[str, tuple[str, ...]]:
 
 def of_node(entry: Entry) -> tuple[str, ...]:
     """What a node says that it opens; of one that says nothing, what it is given that lies in /dev."""
-    configuration = _configuration(entry)
+    options = configuration(entry)
     if tells(entry):
-        return tuple(sys.modules[entry.function.__module__].devices(**configuration))
-    given = (value for value in configuration.values() if isinstance(value, str | Path))
+        return tuple(sys.modules[entry.function.__module__].devices(**options))
+    given = (value for value in options.values() if isinstance(value, str | Path))
     return tuple(str(value) for value in given if str(value).startswith("/dev/"))
 
 
@@ -69,7 +69,7 @@ def tells(entry: Entry) -> bool:
     return inspect.isfunction(getattr(sys.modules.get(entry.function.__module__), "devices", None))
 
 
-def _configuration(entry: Entry) -> dict[str, Any]:
+def configuration(entry: Entry) -> dict[str, Any]:
     """A node's options, with the defaults of those that were not given."""
     parameters = inspect.signature(entry.function).parameters
     defaults = {

@@ -152,6 +152,25 @@ _KEEP = Record(
     },
     "{size: 10GB, time: 24h}",
 )
+_SNAPSHOT = Either(
+    (
+        Duration(example="30s"),
+        Record(
+            {
+                "last": Field(Duration(example="30s"), "the time before the event", required=True),
+                "after": Field(Duration(example="5s"), "the time from the event on; 5s unless told"),
+                "on": Field(
+                    Words("a topic, or a CEL expression over topics", 'lock.state == "unlocked"'),
+                    "a message of this topic is the event, or this expression becoming true",
+                ),
+                "memory": Field(Size(example="64MB"), "for the time before; 64MB unless told"),
+            },
+            "{last: 30s, after: 5s, on: alarm}",
+        ),
+    ),
+    "a duration such as 30s, or {last: 30s, after: 5s, on: alarm}",
+    "{last: 30s, on: alarm}",
+)
 RECORD = Either(
     (
         Choice(("all",)),
@@ -160,10 +179,12 @@ RECORD = Either(
             {
                 "topics": Field(_TOPICS, "what is recorded; all unless told"),
                 "to": Field(Words("a folder, or a file that ends in .mcap", "logs"), "where to"),
-                "images": Field(Choice(("raw", "jpeg")), "whether pictures are recorded as JPEG"),
+                "images": Field(Choice(("raw", "jpeg", "as-is")), "whether pictures are recorded as JPEG"),
                 "quality": Field(Whole(1, 100, "90"), "of the JPEG"),
                 "split": Field(_SPLIT, "when another file is begun"),
                 "keep": Field(_KEEP, "how much is kept"),
+                "start": Field(Flag(), "false: it waits for a command to start"),
+                "snapshot": Field(_SNAPSHOT, "only what is about an event is recorded, a log for each"),
             },
             "{topics: [faces, lock], to: logs}",
         ),

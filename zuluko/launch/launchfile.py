@@ -28,7 +28,8 @@ from zuluko.launch.options import MISSING
 from zuluko.launch.places import expected
 from zuluko.launch.proof import Proof
 
-RECORDER = "recorder"  # the node that records
+RECORDER = "recorder"  # the node that records, and the driver of one that has it record
+RECORD = "zuluko.actions.record"
 
 
 def locate(name: str) -> Path:
@@ -51,8 +52,9 @@ def load(
     """The checked graph of a launch file; ``sets`` are parameters from the command line, as text. With
     ``passing``, what may mend itself while the graph runs counts as wrong, too. ``record`` is where the
     graph is recorded, whatever the file says. Raises DocumentError with every problem found."""
-    graph = _Reader(include.read(file, sets or {}), name or file.stem, passing).read()
-    if record or RECORDER in graph.entries:
+    reader = _Reader(include.read(file, sets or {}), name or file.stem, passing, recorded=bool(record))
+    graph = reader.read()
+    if reader.is_recorded:
         from zuluko.launch import record_entry
 
         if record:
@@ -64,10 +66,11 @@ def load(
 class _Reader:
     """Reads the files of one graph, gathering problems as it goes."""
 
-    def __init__(self, parts: list[Part], name: str, passing: bool) -> None:
+    def __init__(self, parts: list[Part], name: str, passing: bool, *, recorded: bool) -> None:
         self.parts, self.first = parts, parts[0]
         self.problems = self.first.problems
         self.passing = passing
+        self.is_recorded = recorded or "record" in self.first.doc.value
         self.graph = Graph(name, self.first.doc.file, {}, dict(self.first.declared))
         self.given: dict[str, Given] = {}
 
@@ -84,12 +87,13 @@ class _Reader:
         proof.check_publishers()
         settings.check(self.graph, self.given)
         recorder = self._recorder() if self._whole and "record" in self.first.doc.value else None
+        self._check_recorded()
         if not self.problems:  # what follows needs a graph that is whole
             proof.check()
         if self.problems:
             raise DocumentError(self.problems)
         if recorder:
-            self.graph.entries[RECORDER] = recorder
+            self.graph.entries[recorder.name] = recorder
         return self.graph
 
     @property
@@ -133,6 +137,19 @@ class _Reader:
         from zuluko.launch import record_entry  # MCAP and zstd are loaded by those who record
 
         return record_entry.read(self.first, self.graph)
+
+    def _check_recorded(self) -> None:
+        """A node whose place the recorder takes needs one, and there is only one."""
+        driven = [
+            name
+            for name, entry in self.graph.entries.items()
+            if entry.function.__module__ == RECORD and entry.options.get("driver") == RECORDER
+        ]
+        if driven and not self.is_recorded:
+            what = "`driver: recorder` needs `record:` in the launch file, which says what is recorded"
+            self.given[driven[0]].say(("driver",), f"{what}; try `record: all`")
+        for name in driven[1:]:
+            self.given[name].say(("driver",), f"there is one recorder, and `{driven[0]}` commands it")
 
     def _add_external(self) -> None:
         found: dict[str, Topic] = {}

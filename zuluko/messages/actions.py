@@ -135,6 +135,36 @@ class SnapshotState(Message, tag="SnapshotState/1"):
     off: float = 0.0
 
 
+class RecordCommand(Command, tag="RecordCommand/1"):
+    """Has the recorder begin a log (``start``), make it whole (``stop``), or keep the last seconds, and some
+    that follow, as a log of their own (``snapshot``)."""
+
+    needs_fresh_evidence: ClassVar[bool] = False
+
+    action: Literal["start", "stop", "snapshot"]
+    reason: str = ""
+
+
+class RecordState(Message, tag="RecordState/1"):
+    """What became of a command, told once for each; and, with an empty ``command``, of a snapshot that an
+    event had kept, or of a recording that could not go on.
+
+    ``stamp``     the command's; of what nobody commanded, the graph time (ns) of the event
+    ``outcome``   done: a log is begun (start), or whole (stop, snapshot); failed: what is there is whole, and
+                  ``reason`` says why there is no more; refused: nothing was done
+    ``log``       the file's path, where there is one
+    ``messages``  how many a whole log has, and ``seconds`` from its first to its last
+    """
+
+    action: Literal["start", "stop", "snapshot"]
+    outcome: Result
+    command: str = ""
+    reason: str = ""
+    log: str = ""
+    messages: int = 0
+    seconds: float = 0.0
+
+
 class RunCommand(Command, tag="RunCommand/1"):
     """Runs a program that the launch file allows, by its name there; ``values`` fill its placeholders."""
 

@@ -106,6 +106,12 @@ def faces(
         yield Faces(stamp=frame.stamp, items=tuple(items), size=(frame.image.shape[1], frame.image.shape[0]))
 
 
+def models(**_: object) -> Iterator[tuple[str, str]]:
+    """The networks that it runs, and the sha256 of each."""
+    for model in (YUNET, SFACE):
+        yield model.name, model.sha256
+
+
 def check_faces(*, gallery: Path | None, source: str, **numbers: float) -> Iterator[Fault]:
     """What is wrong with the configuration: its numbers, the networks' files, the gallery's folder. The
     networks are compared by their size, and to the bit when they are loaded."""
