@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import board, bus, cgroup, launch, processes, rules
+from benchmarks import board, bus, cgroup, launch, log, processes, rules
 from benchmarks.bus_peers import PEERS, PYPI, Peer
 from benchmarks.bus_peers.installed import missing
 from benchmarks.bus_peers.work import CASES
@@ -32,6 +32,17 @@ def test_a_peer_with_a_master_of_its_own_does_the_same_work(name: str, case_name
     found = bus.measure(name, case_name, BRIEF[case_name])
     assert {"vga": "p50", "small": "p99", "pair": "pss", "sustained": "rate"}[case_name] in found
     assert found["cores"] > 0
+
+
+@pytest.mark.parametrize("name", ["zuluko", "rosbag"])
+def test_what_a_recorder_takes_is_measured(name: str):
+    if lack := log.lacking(name):
+        pytest.skip(f"{lack} is not installed")
+    found = log.measure(name, "raw", 0.4)
+    assert found.sent == 6
+    assert found.cores > 0
+    assert found.size > 0
+    assert 0 <= found.lost < 6
 
 
 def test_small_messages_are_counted_one_by_one():
