@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+DOOR := $(VENV)/.door
 STAMP := $(VENV)/.installed
 
 .PHONY: demo test check format clean
 
-demo: $(STAMP)
+demo: $(DOOR)
 	@$(BIN)/zuluko up door
 
 test: $(STAMP)
@@ -22,14 +23,18 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-$(STAMP): pyproject.toml
+# What the door needs, and for tests and checks all that there is, on top of it.
+$(DOOR): WHAT := .[face]
+$(STAMP): WHAT := .[dev]
+$(STAMP): $(DOOR)
+$(DOOR) $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 	  { echo "Zuluko needs Python 3.11, 3.12 or 3.13; give one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 	  { echo "This Python cannot make an environment; run: apt-get install python3-venv"; exit 1; }
-	@echo "Installing into $(VENV) (once, about a minute) ..."
+	@echo "Installing $(WHAT) into $(VENV) (once, about a minute) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '$(WHAT)'
 	@touch $@
 
 clean:
