@@ -1,7 +1,6 @@
 """What `zuluko log export` writes for ROS, `zuluko log import` reads back as it was."""
 
 import math
-from importlib.util import find_spec
 
 import msgspec
 import numpy as np
@@ -24,8 +23,6 @@ from zuluko.messages import (
     Vector3,
 )
 from zuluko.testing import log_of
-
-pytestmark = pytest.mark.skipif(find_spec("zuluko.log_export") is None, reason="there is no export yet")
 
 AT = 1_700_000_000_123_456_789
 XYZ, TURNED = Vector3(x=1.5, y=-2.25, z=3.0), Quaternion(x=0.0, y=0.0, z=0.6, w=0.8)
