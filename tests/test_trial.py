@@ -281,6 +281,17 @@ def test_a_command_is_of_the_type_that_its_fields_or_its_name_fit(log, tmp_path)
         Trial(str(file), log)
 
 
+def test_what_a_rule_does_when_a_command_fails_is_no_reason_not_to_try_it(log, tmp_path):
+    file = tmp_path / "failing.rules.yaml"
+    file.write_text(
+        "a:\n  when: faces\n  if: size(faces.items) > 1\n  max_age: 1s\n"
+        "  do: {lock: {open_for: 1s}}\n  on_failure: {phone: {text: the lock does not answer}}\n"
+    )
+    trial = Trial(str(file), log)
+    (act,) = trial.follow(trial.labels())
+    assert act.orders == ["lock: open_for 1"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

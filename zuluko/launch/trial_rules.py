@@ -55,7 +55,7 @@ def silent(entries: Collection[Entry], reader: LogReader) -> list[str]:
         for wire in entry.wires:
             heard = [topic for topic in wire.topics if topic.name not in own]
             absent = [topic.name for topic in heard if topic.name not in reader.topics]
-            if absent and wire.input.drives and len(absent) == len(wire.topics):
+            if absent and wire.input.drives and len(absent) == len(heard):
                 what = f"{reader.path} has nothing on {', '.join(absent)}, which drives {entry.name}"
                 raise TrialError(f"{what}; it has: {', '.join(reader.topics)}")
             missing |= dict.fromkeys(absent)
@@ -135,7 +135,7 @@ def _actuators(read: Document, known: Iterable[type[Message]]) -> dict[str, type
 def _commanded(rules: Mapping[str, Any]) -> Iterator[tuple[str, Iterable[str]]]:
     """Each actuator that rules name, as far as they are rules, and the fields of its command."""
     for rule in rules.values():
-        for key in ("do", "else_do"):
+        for key in ("do", "else_do", "on_failure"):
             given = rule.get(key) if isinstance(rule, dict) else None
             for step in given if isinstance(given, list) else [given]:
                 for actuator, fields in step.items() if isinstance(step, dict) else ():
