@@ -326,7 +326,7 @@ def test_ctrl_c_leaves_a_whole_log(log, tmp_path):
     )
     assert process.stdout.readline() == b"turns\n"
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 130
+    assert process.wait(60) == 130
     process.stdout.close()
     with LogReader(out) as reader:
         assert reader.whole

@@ -9,6 +9,7 @@ import heapq
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from zuluko.launch.rule_entry import is_rules
 from zuluko.log import channel_of, entries
 from zuluko.messages import Delivery
 
+LOOK = 0.5  # s
 Said = tuple[str, Envelope[Any]]  # a topic and what was said on it
 
 
@@ -210,7 +212,8 @@ class _Runner:
             return
         self._lockstep.hand_over(self)
         self._baton.release()
-        self._back.acquire()
+        while not self._back.acquire(timeout=LOOK):
+            pass  # a Ctrl-C that came just before it began to wait does not wake it
         if self._failure:
             raise LockstepError(f"{self.name} failed: {self._failure}") from self._failure
 
@@ -225,7 +228,8 @@ class _Runner:
         """Ends a thread that waits, whatever it waits for."""
         self._abandoned = True
         if self._thread.ident and not self._done:
-            self._baton.release()
+            with suppress(RuntimeError):  # Ctrl-C came as the baton was handed over
+                self._baton.release()
             self._thread.join(1.0)
 
     def obeys(self, commander: str) -> bool:
