@@ -13,11 +13,14 @@ import time
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tests.asking import ask
 from tests.running import ROOT, alive, children, up, write, zuluko
 from tests.test_supervisor import CHAIN
 from tests.waiting import until
+from zuluko.bus.poller import BELL
+from zuluko.bus.subscriber import Subscriber
 from zuluko.bus.topics import graph_dir, run_dir
 from zuluko.launch import status
 from zuluko.launch.graphlock import running
@@ -111,6 +114,22 @@ def test_a_graph_whose_folder_was_removed_stops_and_leaves_its_name_to_the_next(
             assert ask(do="status")[0]["pid"] == second.process.pid
             assert second.stop() == 0
     assert not list(run_dir().iterdir())
+
+
+def test_who_waits_for_a_graph_since_before_its_start_hears_it_and_a_dead_ones_bell_is_removed(tmp_path):
+    waiting = Subscriber("graph", "count", Any)
+    dead = graph_dir("graph") / f"{BELL}{5:016x}"
+    os.mkfifo(dead, 0o600)
+    try:
+        with up(write(tmp_path, CHAIN)) as graph:
+            assert waiting.wait(20) is not None
+            assert not dead.exists()
+            assert graph.stop() == 0
+        with up(write(tmp_path, CHAIN)) as graph:  # its folder was not empty
+            until(lambda: waiting.wait(0.1) and waiting._reader)
+            assert graph.stop() == 0
+    finally:
+        waiting.close()
 
 
 def ready(graph, names):

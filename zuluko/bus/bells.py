@@ -1,14 +1,12 @@
 """The publisher's end of its readers' bells: rings them, and notices readers that have died."""
 
-import errno
 import os
 import stat
 from contextlib import suppress
-from pathlib import Path
 
 from zuluko.bus.lane import NO_BELL
 from zuluko.bus.lane_writer import Writer
-from zuluko.bus.poller import GET_READY, RING, bell_path
+from zuluko.bus.poller import GET_READY, RING, bell_path, bury_bell
 
 ROUND = 500_000_000  # ns between two looks for readers that died
 
@@ -68,7 +66,7 @@ class Bells:
         if (rope := self._ropes.pop(cell, -1)) >= 0:
             os.close(rope)
         if before := self._words.pop(cell, 0):
-            _bury_bell(bell_path(self._graph, before))
+            bury_bell(bell_path(self._graph, before))
         if word:
             self._words[cell] = word
         if word and word < NO_BELL:
@@ -89,12 +87,3 @@ class Bells:
         for rope in self._ropes.values():
             os.close(rope)
         self._ropes.clear()
-
-
-def _bury_bell(path: Path) -> None:
-    """Removes a bell whose reader has died; one that lives has it open, for its other topics maybe."""
-    try:
-        os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC))
-    except OSError as error:
-        if error.errno == errno.ENXIO:
-            path.unlink(missing_ok=True)

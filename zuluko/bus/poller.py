@@ -10,6 +10,7 @@ whoever waits goes it once more with the last message, while the next frame is s
 """
 
 import ctypes
+import errno
 import os
 import select
 from collections.abc import Callable
@@ -18,13 +19,23 @@ from pathlib import Path
 
 from zuluko.bus.topics import graph_dir
 
+BELL = ".bell-"  # begins the name of one
 RING, GET_READY = b"!", b"?"
 _IN_CREATE, _IN_MOVED_TO = 0x100, 0x80
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def bell_path(graph: str, bell: int) -> Path:
-    return graph_dir(graph) / f".bell-{bell:016x}"
+    return graph_dir(graph) / f"{BELL}{bell:016x}"
+
+
+def bury_bell(path: Path) -> None:
+    """Removes a bell whose reader has died; one that lives has it open, for its other topics maybe."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC))
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            path.unlink(missing_ok=True)
 
 
 class Poller:

@@ -2,7 +2,7 @@
 differ. A clock, the system's randomness, a thread of its own, a socket, another program.
 
 Each node's thread is watched by Python's profiling hook, which tells every call of a built-in function, under
-whatever name a module has imported it. That costs a tenth of the nodes' own time.
+whatever name a module has imported it. That costs the door a tenth, a node that does next to nothing 60 %.
 """
 
 import datetime
