@@ -262,7 +262,7 @@ def rows_of(file):
 
 def test_csv_has_a_file_a_topic_and_a_column_a_value(log, tmp_path):
     said = export(to_csv, log, tmp_path / "tables")
-    assert f"{tmp_path}/tables/camera.csv: 6 rows, 7 columns" in said
+    assert f"{tmp_path}/tables/camera.csv: 6 rows, 8 columns" in said
     assert {file.stem for file in (tmp_path / "tables").iterdir()} == set(MESSAGES)
     assert (tmp_path / "tables" / "imu.csv").stat().st_mode & 0o777 == 0o600
     first, second = rows_of(tmp_path / "tables" / "imu.csv")

@@ -271,13 +271,13 @@ def test_a_command_is_of_the_type_that_its_fields_or_its_name_fit(log, tmp_path)
     file = tmp_path / "a.rules.yaml"
     file.write_text(
         "a:\n  when: faces\n  if: size(faces.items) > 1\n  max_age: 1s\n"
-        "  do: {bolt: {open_for: 1s}, wheels: {linear: 0.5, angular: 0.0}}\n"
+        "  do: {bolt: {open_for: 1s}, crawler: {linear: 0.5, angular: 0.0}}\n"
     )
     trial = Trial(str(file), log)
     (act,) = trial.follow(trial.labels())
-    assert [(type(one), one.to) for _, one in act.given] == [(LockCommand, "bolt"), (DriveCommand, "wheels")]
+    assert [(type(one), one.to) for _, one in act.given] == [(LockCommand, "bolt"), (DriveCommand, "crawler")]
     file.write_text(file.read_text().replace("linear: 0.5, angular: 0.0", "colour: red"))
-    with pytest.raises(TrialError, match="there is no actuator `wheels`; there is bolt"):
+    with pytest.raises(TrialError, match="there is no actuator `crawler`; there is bolt"):
         Trial(str(file), log)
 
 
