@@ -41,7 +41,7 @@ class Bells:
                 self._bury(cell)
 
     def forewarn(self) -> None:
-        """Has all get ready for a frame that is being made."""
+        """Has all get ready for a frame that a driver fills."""
         self._pull(GET_READY)
 
     def _pull(self, word: bytes = RING) -> None:

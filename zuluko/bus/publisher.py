@@ -188,8 +188,6 @@ class Publisher:
         slot = self._lane.take(array.nbytes)
         if slot is None:
             raise NoSlotError
-        if self._bells:
-            self._bells.forewarn()
         np.copyto(self._lane.room(slot, array.dtype, array.shape), array)
         generation = self._lane.open(slot)
         self._lane.let_go(slot)
