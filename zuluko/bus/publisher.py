@@ -144,8 +144,10 @@ class Publisher:
         lane_first = self._bells is not None and self._bells.any
         if lane_first:
             self._send_lane(envelope, data)
-        inline = self._encode_inline(envelope) if self._by_handle or not data else data
-        self._check(len(inline))
+        inline = data
+        if self._by_handle or not data:
+            inline = self._encode_inline(envelope)
+            self._check(len(inline))
         self._socket.send(inline)
         if not lane_first:
             self._send_lane(envelope, data)
