@@ -80,7 +80,7 @@ def test_a_closed_terminal_stops_the_graph_as_a_person_would(tmp_path):
         nodes = children(process.pid)
         os.close(ours)
         process.send_signal(signal.SIGHUP)
-        assert process.wait(20) in (0, 141)
+        assert process.wait(20) in (0, 1, 141)  # 1: the view lived to the end, and could not show it
         until(lambda: not [name for name, pid in nodes.items() if alive(pid)], 2, "the end of the last")
 
 
