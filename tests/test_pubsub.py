@@ -461,7 +461,7 @@ def test_what_was_said_before_the_first_look_is_counted_too(way):
 def test_a_stray_without_a_number_hides_no_loss(run_dir):
     subscriber = Subscriber("door", "topic", Faces)
     with pynng.Pub0(listen=f"ipc://{run_dir}/door/topic") as foreign:
-        until(lambda: subscriber.connected)
+        until(lambda: subscriber.connected and foreign.pipes)
         for data in (0, b"stray", b"stray", 3, "bad", 5):
             if data == "bad":
                 foreign.send(msgpack.packb([1, 4, 0, [], {"type": "Frame/1"}]))
@@ -483,7 +483,7 @@ def test_a_foreign_publisher_is_found_after_one_of_ours_was_killed(run_dir):
     process.communicate()
     (run_dir / "door" / "topic").unlink()
     with pynng.Pub0(listen=f"ipc://{run_dir}/door/topic") as foreign:
-        until(lambda: subscriber.receive() is None and subscriber.connected)
+        until(lambda: subscriber.receive() is None and subscriber.connected and foreign.pipes)
         foreign.send(msgpack.packb([1, 0, 0, [], {"type": "Faces/1", "stamp": 77}]))
         until(lambda: (e := subscriber.wait(1)) and e.body.stamp == 77)
     subscriber.close()
