@@ -120,23 +120,23 @@ def write(tally: Tally) -> None:
 
 
 def settle(tally: Tally, frames: Publisher, notes: Publisher) -> None:
-    """With all readers dead, no lease and no bell may stay."""
+    """With all readers dead, no lease and no cell may stay."""
     deadline = time.monotonic() + RECLAIMED + SLACK
     tiny = Frame(stamp=0, image=np.zeros(SHAPE, "u1"))
     while (left := held(frames) + held(notes)) and time.monotonic() < deadline:
         frames.send(tiny)
         notes.send(Note(number=notes.seq, text=b"", check=0))
         time.sleep(0.01)
-    tally.must(not left, f"{left} leases or bells are left of dead readers")
+    tally.must(not left, f"{left} leases or cells are left of dead readers")
 
 
 def held(publisher: Publisher) -> int:
-    """How many lease words and bells are not zero."""
+    """How many words of leases and of readers are not zero."""
     writer = publisher._lane
     assert writer
     leases = writer._words[lane.LEASE_WORDS : lane.LEASE_WORDS + lane.CELLS * lane.LEASES].tolist()
-    bells = writer._words[lane.BELLS : lane.BELLS + lane.CELLS].tolist()
-    return sum(map(bool, leases + bells))
+    readers = writer._words[lane.READERS : lane.READERS + lane.CELLS].tolist()
+    return sum(map(bool, leases + readers))
 
 
 class Edge:
@@ -203,7 +203,7 @@ def read(tally: Tally) -> None:
 
 
 def hoard(tally: Tally) -> None:
-    """A reader that keeps all it can, until it is killed. Half of them have no bell."""
+    """A reader that keeps all it can, until it is killed. Half of them look by themselves."""
     latched = random.random() < 0.5
     frames: Subscriber[Frame] = Subscriber(GRAPH, "frames", Frame, keep=2, latched=latched)
     kept: list[Frame] = []

@@ -10,6 +10,7 @@ import math
 import mmap
 import os
 import re
+import select
 import struct
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from zuluko.bus import lane, membarrier, wire
 from zuluko.bus.commands import DEADLINE, REMEMBERED, RESEND
 from zuluko.bus.publisher import Publisher
 from zuluko.bus.streams import QUEUE
-from zuluko.bus.topics import LONGEST_PATH, graph_dir
+from zuluko.bus.topics import LONGEST_PATH
 from zuluko.messages import Decision, Frame
 
 PAGES = [
@@ -159,12 +160,13 @@ def test_the_bus_pages_numbers_are_the_codes():
         lane.HEAD,
         lane.RESERVED,
         lane.CLOSED,
-        lane.BELLS,
+        lane.WARNED,
+        lane.READERS,
         lane.LEASE_WORDS,
         lane.GENERATIONS,
         lane.INDEX,
     )
-    lengths = (1, 1, 1, lane.CELLS, lane.CELLS * lane.LEASES, lane.MOST_SLOTS, lane.INDEX_LENGTH)
+    lengths = (1, 1, 1, 1, lane.CELLS, lane.CELLS * lane.LEASES, lane.MOST_SLOTS, lane.INDEX_LENGTH)
     assert {8 * place: length for place, length in zip(places, lengths, strict=True)} == {
         offset: words for offset, (words, _) in table.items() if words
     }
@@ -191,7 +193,7 @@ def test_the_bus_pages_numbers_are_the_codes():
 class Stranger:
     """Reads a lane by what docs/bus.md says, step by step, and with nothing of Zuluko's."""
 
-    def __init__(self, announcement: Path, bell: int) -> None:
+    def __init__(self, announcement: Path, *, waits: bool) -> None:
         told = json.loads(announcement.read_text())
         path = f"/proc/{told['pid']}/fd/{told['lane']['fd']}"
         assert os.readlink(path).startswith("/memfd:zuluko-")
@@ -200,7 +202,7 @@ class Stranger:
         magic, version, name, self.slot, slots, self.ring, self.length, cells = struct.unpack(
             "<8Q", os.pread(self.fd, 64, 0)
         )
-        assert (magic, version, name, cells) == (0x31656E616C6B7A, 1, told["lane"]["id"], 32)
+        assert (magic, version, name, cells) == (0x31656E616C6B7A, 2, told["lane"]["id"], 32)
         self.start = -(-(12288 + 8 * self.length) // page) * page
         self.slots = -(-(self.start + self.ring) // page) * page
         assert self.size == self.slots + slots * self.slot
@@ -210,7 +212,14 @@ class Stranger:
         self.words = memoryview(self.memory).cast("Q")
         self.cell = next(cell for cell in range(32) if self._lock(cell, fcntl.F_WRLCK))
         self.words[1024 // 8 + 8 * self.cell] = 0
-        self.words[256 // 8 + self.cell] = bell
+        self.bell = select.epoll()
+        if waits:
+            path = f"/proc/{told['pid']}/fd/{told['lane']['bell']}"
+            assert os.readlink(path).startswith("pipe:[")
+            self.pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            self.bell.register(self.pipe, select.EPOLLIN | select.EPOLLET)
+        self.words[256 // 8 + self.cell] = 1 if waits else 2
+        membarrier.barrier()
 
     def _lock(self, cell: int, kind: int) -> bool:
         try:
@@ -241,23 +250,22 @@ class Stranger:
         return data
 
     def leave(self) -> None:
-        self.words[256 // 8 + self.cell] = 1 << 63
+        self.words[256 // 8 + self.cell] = 2
         self.words[256 // 8 + self.cell] = 0
         self._lock(self.cell, fcntl.F_UNLCK)
+        self.bell.close()
         os.close(self.fd)
 
 
 @pytest.mark.skipif(not membarrier.available(), reason="this kernel has no membarrier(2)")
 def test_a_reader_written_from_the_bus_page_reads_the_lane(run_dir):
-    graph_dir("door")
-    bell = run_dir / "door" / f".bell-{77:016x}"
-    os.mkfifo(bell, 0o600)
-    pipe = os.open(bell, os.O_RDWR | os.O_NONBLOCK)
     publisher = Publisher("door", "camera", Frame)
     other = Publisher("door", "rules", Decision)
-    stranger = Stranger(run_dir / "door" / "camera.json", 77)
-    second = Stranger(run_dir / "door" / "rules.json", 1 << 63)
+    stranger = Stranger(run_dir / "door" / "camera.json", waits=True)
+    second = Stranger(run_dir / "door" / "rules.json", waits=False)
     assert (publisher.subscribers, other.subscribers) == (1, 0)
+    assert stranger.bell.poll(0)  # what rang before
+    assert not stranger.bell.poll(0)
     for number in range(5):
         image = np.full((480, 640, 3), number, "u1")
         publisher.send(Frame(image=image, stamp=number))
@@ -265,7 +273,13 @@ def test_a_reader_written_from_the_bus_page_reads_the_lane(run_dir):
         assert (version, seq, body["stamp"]) == (1, number, number)
         assert body["image"].keys() == {"dtype", "shape", "slot", "generation"}
         assert stranger.picture(body["image"]) == image.tobytes()
-    assert (os.read(pipe, 100), stranger.read(5)) == (b"!" * 5, None)
+        assert stranger.bell.poll(5)
+        assert not stranger.bell.poll(0)
+    assert stranger.read(5) is None
+    warned = stranger.words[152 // 8]
+    assert publisher.empty((480, 640, 3), np.dtype("u1")) is not None
+    assert stranger.words[152 // 8] == warned + 1
+    assert stranger.bell.poll(5)
     other.send(Decision(rule="r" * 200_000, outcome="fired"))
     data = second.read(0)
     assert data[:1] == b"\xc1"
@@ -274,11 +288,11 @@ def test_a_reader_written_from_the_bus_page_reads_the_lane(run_dir):
     assert msgpack.unpackb(whole)[4]["rule"] == "r" * 200_000
     publisher.close()
     assert stranger.words[144 // 8] == 1
+    assert stranger.bell.poll(5)
     for one in (stranger, second):
         one.leave()
     assert other.subscribers == 0
     other.close()
-    os.close(pipe)
 
 
 def test_the_links_lead_somewhere():

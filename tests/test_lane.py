@@ -47,13 +47,11 @@ def read(writer):
 
 def publish(writer, number, shape=(64, 64)):
     """Publishes a frame full of a number; its slot and generation, or None."""
-    slot = writer.take(int(np.prod(shape)))
-    if slot is None:
+    if (array := writer.empty(shape, U1)) is None:
         return None
-    writer.room(slot, U1, shape)[:] = number
-    generation = writer.open(slot)
-    writer.let_go(slot)
-    return slot, generation
+    array[:] = number
+    slot = writer.slot_of(array)
+    return slot, writer.open(slot)
 
 
 def test_messages_come_out_as_they_went_in(writer, read):
@@ -175,7 +173,7 @@ import os, signal, sys
 import numpy as np
 from zuluko.bus.lane_reader import Reader
 pid, fd, identity, *frame = map(int, sys.argv[1:])
-reader = Reader(pid, fd, identity, bell=77)
+reader = Reader(pid, fd, identity)
 views = [reader.view(slot, generation, np.dtype("u1"), (64, 64)) for slot, generation in zip(frame[::2], frame[1::2])]
 print("holds", flush=True)
 signal.pause()
@@ -188,14 +186,13 @@ def test_what_a_killed_reader_held_is_taken_back(writer):
     command = [sys.executable, "-c", HOLDER, str(os.getpid()), str(writer.fd), str(writer.id), *words]
     holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "holds\n"
-    bells = writer.bells()
-    cell = bells.index(77)
+    cell = writer.readers().index(lane.QUIET)
     assert not writer.reclaim(cell)
     assert not {publish(writer, number)[0] for number in range(20)} & {slot for slot, _ in frames}
     holder.send_signal(signal.SIGKILL)
     holder.communicate()
     assert writer.reclaim(cell)
-    assert writer.bells()[cell] == 0
+    assert writer.readers()[cell] == lane.NOBODY
     until(lambda: publish(writer, 9)[0] == frames[0][0])
 
 

@@ -4,8 +4,9 @@ nothing else happens: no other error, no endless loop, no other process's memory
 import fcntl
 import itertools
 import os
+import socket
 import struct
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import msgpack
@@ -19,11 +20,11 @@ from hypothesis import strategies as st
 import zuluko.messages
 from tests.waiting import until
 from zuluko.bus import clock, lane, membarrier, topics
+from zuluko.bus.bell import Bell
 from zuluko.bus.commands import CommandReceiver, CommandSender
 from zuluko.bus.lane_reader import Reader
 from zuluko.bus.lane_writer import Writer
 from zuluko.bus.message import Message
-from zuluko.bus.poller import Poller, bell_path
 from zuluko.bus.publisher import Publisher
 from zuluko.bus.subscriber import Subscriber
 from zuluko.bus.wire import BLOB, Decoder, Encoder, Envelope, WireError
@@ -153,9 +154,18 @@ def lying():
         writer.close()
 
 
+@contextmanager
+def announced(kind):
+    """One that is announced under door/topic."""
+    topics.graph_dir("door")
+    with lying() as writer, closing(Bell(writer)) as bell:
+        topics.announce("door", "topic", kind, topics.Lane(writer.fd, writer.id, bell.fd))
+        yield writer
+
+
 PLACES = st.one_of(
-    st.sampled_from([lane.HEAD, lane.RESERVED, lane.CLOSED]),
-    st.integers(lane.BELLS, lane.BELLS + lane.CELLS - 1),
+    st.sampled_from([lane.HEAD, lane.RESERVED, lane.CLOSED, lane.WARNED]),
+    st.integers(lane.READERS, lane.READERS + lane.CELLS - 1),
     st.integers(lane.LEASE_WORDS, lane.LEASE_WORDS + 16),
     st.integers(lane.GENERATIONS, lane.GENERATIONS + 4),
     st.integers(lane.INDEX, lane.INDEX + 16),
@@ -197,9 +207,7 @@ def test_a_header_that_lies_is_refused(header):
     kind=st.sampled_from([Frame, Faces]),
 )
 def test_a_subscriber_of_a_lane_that_lies_counts_and_goes_on(messages, lies, ring, keep, kind):
-    topics.graph_dir("door")
-    with lying() as writer:
-        topics.announce("door", "topic", kind, topics.Lane(writer.fd, writer.id))
+    with announced(kind) as writer:
         subscriber = Subscriber("door", "topic", kind, keep=keep)
         assert subscriber.connected
         for data in messages:
@@ -213,9 +221,7 @@ def test_a_subscriber_of_a_lane_that_lies_counts_and_goes_on(messages, lies, rin
 
 @needs_lane
 def test_a_publisher_that_only_drops_does_not_keep_its_reader_for_ever(monkeypatch):
-    topics.graph_dir("door")
-    with lying() as writer:
-        topics.announce("door", "topic", Faces, topics.Lane(writer.fd, writer.id))
+    with announced(Faces) as writer:
         subscriber = Subscriber("door", "topic", Faces)
         read = Reader.read
         puts = iter(range(10_000))
@@ -299,6 +305,7 @@ def test_a_publisher_among_readers_that_lie_goes_on(lies, size):
         for place, word in scribbles:
             reader.words[place] = word
         publisher.send(Frame(image=np.zeros((size // 3, 1, 3), "u1")))
+        publisher.empty((size // 3, 1, 3), np.dtype("u1"))
     assert publisher.subscribers >= 0
     assert publisher.seq == len(lies)
     publisher.close()
@@ -306,69 +313,64 @@ def test_a_publisher_among_readers_that_lie_goes_on(lies, size):
         reader.close()
 
 
-def make_folder(path):
-    path.mkdir()
+def a_file(path):
+    return os.open(path / "file", os.O_RDWR | os.O_CREAT)
 
 
-def make_file(path):
-    path.write_bytes(b"mine")
+def a_memory(_):
+    return os.memfd_create("zuluko-lies")
 
 
-def make_link(path):
-    (path.parent / "target").write_bytes(b"mine")
-    path.symlink_to(path.parent / "target")
+def a_socket(_):
+    return socket.socket(socket.AF_UNIX).detach()
 
 
-def make_full_pipe(path):
-    os.mkfifo(path)
+def a_named_pipe(path):
+    os.mkfifo(path / "pipe")
+    return os.open(path / "pipe", os.O_RDWR)
+
+
+def none_there(_):
+    return 1 << 20
 
 
 @needs_lane
-@pytest.mark.parametrize("make", [make_folder, make_file, make_link, make_full_pipe, None])
-def test_a_bell_that_is_no_bell_is_not_rung(make):
-    topics.graph_dir("door")
+@pytest.mark.parametrize("make", [a_file, a_memory, a_socket, a_named_pipe, none_there])
+def test_a_bell_that_is_no_bell_is_not_opened(make, tmp_path):
     publisher = Publisher("door", "topic", Faces)
-    path = bell_path("door", 77)
-    if make:
-        make(path)
-    reader = Reader(os.getpid(), publisher._lane.fd, publisher._lane.id, bell=77)
+    bell = make(tmp_path)
     before = len(os.listdir("/proc/self/fd"))
-    for number in range(5):
-        publisher.send(Faces(stamp=number))
-    assert publisher.subscribers == 0
+    with pytest.raises(lane.LaneError, match="bell is no pipe|No such file"):
+        Reader(os.getpid(), publisher._lane.fd, publisher._lane.id, bell)
     assert len(os.listdir("/proc/self/fd")) == before
-    for written in (path, path.parent / "target"):
-        assert not written.is_file() or written.read_bytes() == b"mine"
-    reader.close()
-    publisher.close()
-
-
-@needs_lane
-def test_a_reader_that_leaves_does_not_take_its_nodes_bell_along():
-    topics.graph_dir("door")
-    publisher, poller = Publisher("door", "topic", Faces), Poller("door")
-    for _ in range(2):
-        reader = Reader(os.getpid(), publisher._lane.fd, publisher._lane.id, bell=poller.bell)
-        assert publisher.subscribers == 1
-        reader.close()
-        assert publisher.subscribers == 0
-    assert bell_path("door", poller.bell).is_fifo()
-    poller.close()
+    assert publisher.subscribers == 0
+    if make is not none_there:
+        os.close(bell)
     publisher.close()
 
 
 @needs_lane
 def test_a_bell_that_nobody_answers_holds_up_nobody():
-    topics.graph_dir("door")
-    publisher, poller = Publisher("door", "topic", Faces), Poller("door")
-    reader = Reader(os.getpid(), publisher._lane.fd, publisher._lane.id, bell=poller.bell)
+    publisher = Publisher("door", "topic", Faces)
+    reader = Reader(os.getpid(), publisher._lane.fd, publisher._lane.id, publisher._bell.fd)
     for number in range(70_000):  # more than a pipe holds
-        publisher._bells.ring(number)
-        if number == 0:
-            assert publisher.subscribers == 1
+        publisher._bell.ring(number)
     publisher.send(Faces(stamp=1))
     assert publisher.subscribers == 1
-    for end in (reader, publisher, poller):
+    for end in (reader, publisher):
+        end.close()
+
+
+@needs_lane
+def test_a_reader_that_empties_the_bell_takes_nobodys_wake_along():
+    publisher, subscriber = Publisher("door", "topic", Faces), Subscriber("door", "topic", Faces)
+    thief = Reader(os.getpid(), publisher._lane.fd, publisher._lane.id, publisher._bell.fd)
+    for number in range(50):
+        with suppress(BlockingIOError):
+            os.read(thief.bell, 4096)
+        publisher.send(Faces(stamp=number))
+        assert subscriber.wait(5).body.stamp == number
+    for end in (thief, subscriber, publisher):
         end.close()
 
 

@@ -111,17 +111,14 @@ def test_they_cannot_read_what_is_announced(open_or_not):
     assert attempt("read", open_or_not / "faces.json") == "PermissionError"
 
 
-def test_they_cannot_ring_a_bell(open_or_not):
-    (bell,) = open_or_not.glob(".bell-*")
-    assert bell.is_fifo()
-    assert attempt("write", bell) == "PermissionError"
-
-
-def test_they_cannot_open_the_shared_memory(graph):
+def test_they_cannot_open_the_shared_memory_nor_its_bell(graph):
     told = topics.announcement("door", "faces")
     if told.lane is None:
         pytest.skip("this kernel has no membarrier(2)")
     assert os.readlink(f"/proc/{told.pid}/fd/{told.lane.fd}").startswith("/memfd:zuluko-")
+    assert os.readlink(f"/proc/{told.pid}/fd/{told.lane.bell}").startswith("pipe:[")
+    for way in ("read", "write"):
+        assert attempt(way, f"/proc/{told.pid}/fd/{told.lane.bell}") == "PermissionError"
     assert attempt("read", f"/proc/{told.pid}/fd/{told.lane.fd}") == "PermissionError"
     assert attempt("list", f"/proc/{told.pid}/fd") == "PermissionError"
     assert attempt("read", f"/proc/{told.pid}/mem") == "PermissionError"

@@ -19,7 +19,6 @@ from tests.asking import ask
 from tests.running import ROOT, alive, children, up, write, zuluko
 from tests.test_supervisor import CHAIN
 from tests.waiting import until
-from zuluko.bus.poller import BELL
 from zuluko.bus.subscriber import Subscriber
 from zuluko.bus.topics import graph_dir, run_dir
 from zuluko.launch import status
@@ -116,16 +115,13 @@ def test_a_graph_whose_folder_was_removed_stops_and_leaves_its_name_to_the_next(
     assert not list(run_dir().iterdir())
 
 
-def test_who_waits_for_a_graph_since_before_its_start_hears_it_and_a_dead_ones_bell_is_removed(tmp_path):
+def test_who_waits_for_a_graph_since_before_its_start_hears_it(tmp_path):
     waiting = Subscriber("graph", "count", Any)
-    dead = graph_dir("graph") / f"{BELL}{5:016x}"
-    os.mkfifo(dead, 0o600)
     try:
         with up(write(tmp_path, CHAIN)) as graph:
             assert waiting.wait(20) is not None
-            assert not dead.exists()
             assert graph.stop() == 0
-        with up(write(tmp_path, CHAIN)) as graph:  # its folder was not empty
+        with up(write(tmp_path, CHAIN)) as graph:
             until(lambda: waiting.wait(0.1) and waiting._reader)
             assert graph.stop() == 0
     finally:

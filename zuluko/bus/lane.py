@@ -8,7 +8,8 @@ little-endian, and each is written by one side, so that no step needs a compare-
     128    head         how many messages have been committed; their numbers are 0 .. head - 1
     136    reserved     the ring position up to which the writer may be writing
     144    closed       1 when the publisher will write no more
-    256    bells        one word a cell: the reader's bell, 0 for nobody
+    152    warned       how often readers were told that a frame is being filled
+    256    readers      one word a cell: 0 nobody, 1 a reader that the bell wakes, 2 one that looks by itself
     1024   leases       eight words a cell: the slots (plus 1) that the reader holds, 0 for none
     8192   generations  one word a slot: even, the frame that it holds; odd, being written
     12288  index        one word for each of the last messages: its ring position
@@ -27,8 +28,9 @@ lease or the reader sees the odd generation. A second barrier, where loads may c
 that has just given its lease back. A view keeps its lease until it is garbage collected.
 
 **Readers come and go.** A reader claims a cell by locking one byte of the memfd (an open-file-description
-lock, which the kernel drops when the reader dies), clears it, and then writes its bell. A cell whose lock is
-free while its bell is not belonged to a reader that died; the writer takes it back.
+lock, which the kernel drops when the reader dies), clears it, says there whether it is to be woken, and
+executes a barrier: from then on the writer rings for it, or the message is there when it looks. A cell whose
+lock is free while it has a reader belonged to one that died; the writer takes it back.
 """
 
 import fcntl
@@ -37,15 +39,15 @@ import os
 import struct
 
 MAGIC = 0x31656E616C6B7A  # "zklane1"
-VERSION = 1
+VERSION = 2
 CELLS = 32
 LEASES = 8  # views that a reader may hold at once of one topic
-HEAD, RESERVED, CLOSED = 16, 17, 18  # words
-BELLS = 32
+HEAD, RESERVED, CLOSED, WARNED = 16, 17, 18, 19  # words
+READERS = 32
 LEASE_WORDS = 128
 GENERATIONS = 1024
 INDEX = 1536
-NO_BELL = 1 << 63  # of a reader that looks by itself and wants no ringing
+NOBODY, WOKEN, QUIET = 0, 1, 2  # of a cell's reader
 LOCKS = 1 << 40  # the first lock byte, far beyond the memfd's end
 
 RING = 512 * 1024

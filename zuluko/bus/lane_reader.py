@@ -10,7 +10,8 @@ import weakref
 from math import prod
 from typing import Any
 
-from zuluko.bus import lane
+from zuluko.bus import lane, membarrier
+from zuluko.bus.bell import listen
 from zuluko.bus.np import np
 from zuluko.bus.wire import WireError
 
@@ -32,11 +33,12 @@ def _end(lease: Lease) -> None:
 class Reader:
     """Attached to one writer's memfd; raises LaneError where that is no lane, or has no cell free.
 
-    ``bell`` is what the writer rings, see ``zuluko.bus.poller``.
+    ``bell`` is the writer's descriptor of its bell, for a reader that waits to be woken: then the attribute
+    is ours, see ``zuluko.bus.bell``.
     """
 
-    def __init__(self, pid: int, fd: int, identity: int, bell: int = lane.NO_BELL) -> None:
-        self.fd = -1
+    def __init__(self, pid: int, fd: int, identity: int, bell: int | None = None) -> None:
+        self.fd = self.bell = -1
         self.next = 0
         self._closing = False
         try:
@@ -45,8 +47,11 @@ class Reader:
                 raise lane.LaneError("the descriptor is not a sealed memfd of this user")
             self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
             self._map(identity)
+            if bell is not None:
+                self.bell = listen(pid, bell)
             self._cell = self._claim()
         except (OSError, ValueError) as error:
+            self._close_bell()
             if self.fd >= 0:
                 os.close(self.fd)
             kind = lane.GoneError if isinstance(error, FileNotFoundError) else lane.LaneError
@@ -54,7 +59,8 @@ class Reader:
         self._first = lane.LEASE_WORDS + self._cell * lane.LEASES
         self._free = list(range(lane.LEASES))
         self._leases: list[Lease | None] = [None] * lane.LEASES
-        self.words[lane.BELLS + self._cell] = bell
+        self.words[lane.READERS + self._cell] = lane.QUIET if bell is None else lane.WOKEN
+        membarrier.barrier()  # either the writer sees the word, or we see what it wrote before it looked
 
     def _map(self, identity: int) -> None:
         """Maps what was opened if it is ours, sealed, and as large as its header says."""
@@ -93,6 +99,16 @@ class Reader:
     @property
     def head(self) -> int:
         return self.words[lane.HEAD]
+
+    @property
+    def warned(self) -> int:
+        """How often the writer has told that a frame is being filled."""
+        return self.words[lane.WARNED]
+
+    @property
+    def spare(self) -> int:
+        """Views that may be had without a copy."""
+        return len(self._free) - 1
 
     @property
     def closed(self) -> bool:
@@ -154,12 +170,18 @@ class Reader:
         """Leaves the cell, once the last view is gone."""
         if not self._closing:
             self._closing = True
-            self.words[lane.BELLS + self._cell] = lane.NO_BELL
+            self.words[lane.READERS + self._cell] = lane.QUIET
+            self._close_bell()
             self._leave()
+
+    def _close_bell(self) -> None:
+        if self.bell >= 0:
+            os.close(self.bell)
+            self.bell = -1
 
     def _leave(self) -> None:
         if len(self._free) == lane.LEASES and self.fd >= 0:
-            self.words[lane.BELLS + self._cell] = 0
+            self.words[lane.READERS + self._cell] = lane.NOBODY
             lane.lock(self.fd, self._cell, fcntl.F_UNLCK)  # closing would not do: the mapping holds the file
             os.close(self.fd)
             self.fd = -1

@@ -14,7 +14,7 @@ from zuluko.bus.np import np
 from zuluko.bus.wire import WireError
 
 _NO_LEASES = bytes(8 * lane.CELLS * lane.LEASES)
-_BELLS = slice(8 * lane.BELLS, 8 * (lane.BELLS + lane.CELLS))  # bytes
+_READERS = slice(8 * lane.READERS, 8 * (lane.READERS + lane.CELLS))  # bytes
 _LEASES = slice(lane.LEASE_WORDS, lane.LEASE_WORDS + lane.CELLS * lane.LEASES)  # words
 
 
@@ -56,7 +56,8 @@ class Writer:
             int
         ] = []  # slots that have been used and are ours to use again, the longest unused first
         self._fresh = list(range(slots))  # and those that have never been used
-        self._bells = bytes(8 * lane.CELLS)
+        self._readers = bytes(8 * lane.CELLS)
+        self._warned = 0
         for place, word in enumerate(
             (lane.MAGIC, lane.VERSION, self.id, self._slot, slots, lane.RING, lane.INDEX_LENGTH, lane.CELLS)
         ):
@@ -67,13 +68,18 @@ class Writer:
         """Bytes that a message in the ring may have; a longer one takes a slot."""
         return lane.RING // 4
 
-    def bells(self) -> list[int] | None:
-        """The readers' bells by cell, when they have changed since the last call; else None."""
-        now = self._bytes[_BELLS].tobytes()
-        if now == self._bells:
+    def readers(self) -> list[int] | None:
+        """What the cells say of their readers, when that has changed since the last call; else None."""
+        now = self._bytes[_READERS].tobytes()
+        if now == self._readers:
             return None
-        self._bells = now
+        self._readers = now
         return list(memoryview(now).cast("Q"))
+
+    def forewarn(self) -> None:
+        """Tells that a frame is being filled."""
+        self._warned += 1
+        self._words[lane.WARNED] = self._warned
 
     def put(self, data: bytes) -> None:
         """Commits a message of at most ``largest`` bytes."""
@@ -132,18 +138,10 @@ class Writer:
         return leases.tobytes() != _NO_LEASES and slot + 1 in leases.tolist()
 
     @cached_property
-    def _frames(self) -> np.ndarray[Any, Any]:
-        """The memory of all slots."""
-        return np.frombuffer(self._memory, np.uint8, offset=self._slots_start)
-
-    @cached_property
     def _address(self) -> int:
-        return int(self._frames.__array_interface__["data"][0])
-
-    def room(self, slot: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-        """A taken slot's memory as an array, to be filled."""
-        start = slot * self._slot
-        return self._frames[start : start + dtype.itemsize * prod(shape)].view(dtype).reshape(shape)
+        """Where the slots begin."""
+        slots = np.frombuffer(self._memory, np.uint8, offset=self._slots_start)
+        return int(slots.__array_interface__["data"][0])
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any] | None:
         """An array in a slot of its own, for the node to fill; None when all are leased."""
@@ -188,7 +186,7 @@ class Writer:
             return False
         for word in range(lane.LEASES):
             self._words[lane.LEASE_WORDS + cell * lane.LEASES + word] = 0
-        self._words[lane.BELLS + cell] = 0
+        self._words[lane.READERS + cell] = lane.NOBODY
         lane.lock(self.fd, cell, fcntl.F_UNLCK)
         return True
 

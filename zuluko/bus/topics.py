@@ -26,10 +26,12 @@ class TopicError(ValueError):
 
 
 class Lane(msgspec.Struct, frozen=True):
-    """Where a publisher's shared memory is: its descriptor in that process, and the id that it must bear."""
+    """Where a publisher's shared memory is: its descriptor in that process, the id that it must bear, and the
+    descriptor of the bell that wakes its readers."""
 
     fd: int
     id: int
+    bell: int
 
 
 class Announcement(msgspec.Struct, kw_only=True):

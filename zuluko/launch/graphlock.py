@@ -5,7 +5,6 @@ import os
 import time
 from contextlib import suppress
 
-from zuluko.bus.poller import BELL, bury_bell
 from zuluko.bus.topics import TopicError, check_name, graph_dir, run_dir
 
 LOCK = ".zuluko-lock"
@@ -35,7 +34,7 @@ class GraphLock:
         self._clear()
 
     def _refuse_strange_folder(self) -> None:
-        held = [entry.name for entry in self.folder.iterdir() if not entry.name.startswith(BELL)]
+        held = [entry.name for entry in self.folder.iterdir()]
         if held and LOCK not in held:
             what = f"{self.folder} holds {min(held)}, which is not Zuluko's"
             raise TopicError(f"{what}; set ZULUKO_RUN to a directory of its own")
@@ -69,9 +68,7 @@ class GraphLock:
 
     def _clear(self) -> None:
         for file in self.folder.iterdir():
-            if file.name.startswith(BELL):
-                bury_bell(file)  # whoever waits for the graph since before its start keeps his
-            elif file != self._path and not file.is_dir():
+            if file != self._path and not file.is_dir():
                 file.unlink(missing_ok=True)
 
     def release(self) -> None:
