@@ -9,7 +9,7 @@ import pytest
 from tests.running import alive, up, write, zuluko
 from tests.waiting import until
 from zuluko.bus import topics
-from zuluko.bus.local import LocalEdge, hand_over
+from zuluko.bus.local import LocalEdge, edges, hand_over
 from zuluko.bus.poller import Poller
 from zuluko.bus.wire import Envelope
 from zuluko.messages import Faces
@@ -94,13 +94,13 @@ def test_a_full_edge_drops_the_oldest_and_counts_it():
     queue, latest = LocalEdge("g", "t", keep=4, poller=poller), LocalEdge("g", "t", keep=1, poller=poller)
     asked = LocalEdge("g", "t", keep=1, poller=poller, latched=True)
     for seq in range(10):
-        hand_over("g", "t", Envelope(1, seq, 0, (), Faces(stamp=seq)))
+        hand_over(edges("g", "t"), Envelope(1, seq, 0, (), Faces(stamp=seq)))
     assert [envelope.seq for envelope in iter(queue.receive, None)] == [6, 7, 8, 9]
     assert [envelope.seq for envelope in iter(latest.receive, None)] == [9]
     assert [envelope.seq for envelope in iter(asked.receive, None)] == [9]
     assert (queue.lost, latest.lost, asked.lost) == ({"overrun": 6}, {"skipped": 9}, {})
     for edge in (queue, latest, asked):
         edge.close()
-    hand_over("g", "t", Envelope(1, 0, 0, (), Faces()))
+    hand_over(edges("g", "t"), Envelope(1, 0, 0, (), Faces()))
     assert queue.receive() is None
     poller.close()

@@ -143,6 +143,10 @@ class Writer:
         slots = np.frombuffer(self._memory, np.uint8, offset=self._slots_start)
         return int(slots.__array_interface__["data"][0])
 
+    def room(self, slot: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+        """A taken slot's memory as an array, to be filled at once."""
+        return np.ndarray(shape, dtype, self._memory, self._slots_start + slot * self._slot)
+
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any] | None:
         """An array in a slot of its own, for the node to fill; None when all are leased."""
         size = dtype.itemsize * prod(shape)

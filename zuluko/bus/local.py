@@ -4,8 +4,10 @@ The rules are those of the bus: a full queue drops its oldest message and counts
 not to be changed any more, so that arrays become read-only.
 """
 
+from __future__ import annotations
+
 import threading
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from typing import Any
 
 from zuluko.bus.message import Message, arrays
@@ -13,7 +15,7 @@ from zuluko.bus.np import np
 from zuluko.bus.poller import Poller
 from zuluko.bus.wire import Envelope
 
-_edges: dict[tuple[str, str], list["LocalEdge"]] = {}
+_edges: defaultdict[tuple[str, str], list[LocalEdge]] = defaultdict(list)
 
 
 class LocalEdge:
@@ -26,8 +28,8 @@ class LocalEdge:
         self._keep, self._latched, self._poller = keep, latched, poller
         self._waiting: deque[Envelope[Any]] = deque()
         self._lock = threading.Lock()
-        self._key = (graph, topic)
-        _edges.setdefault(self._key, []).append(self)
+        self._beside = edges(graph, topic)
+        self._beside.append(self)
 
     def put(self, envelope: Envelope[Any]) -> None:
         with self._lock:
@@ -47,16 +49,20 @@ class LocalEdge:
             return self._waiting.popleft()
 
     def close(self) -> None:
-        _edges[self._key].remove(self)
+        self._beside.remove(self)
 
 
-def hand_over(graph: str, topic: str, envelope: Envelope[Any]) -> None:
-    """Gives a message to the edges of its topic in this process."""
-    if edges := _edges.get((graph, topic)):
-        message: Message = envelope.body
-        for name in arrays(type(message)):
-            array = getattr(message, name)
-            if isinstance(array, np.ndarray):
-                array.flags.writeable = False
-        for edge in list(edges):
-            edge.put(envelope)
+def edges(graph: str, topic: str) -> list[LocalEdge]:
+    """The edges of a topic in this process, as they come and go."""
+    return _edges[graph, topic]
+
+
+def hand_over(edges: list[LocalEdge], envelope: Envelope[Any]) -> None:
+    """Gives a message to them."""
+    message: Message = envelope.body
+    for name in arrays(type(message)):
+        array = getattr(message, name)
+        if isinstance(array, np.ndarray):
+            array.flags.writeable = False
+    for edge in list(edges):
+        edge.put(envelope)

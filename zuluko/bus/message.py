@@ -133,9 +133,10 @@ def _holds_array(hint: Any) -> bool:
     return any(map(_holds_array, typing.get_args(hint)))
 
 
-def check_arrays(message: Message) -> None:
-    """Raises MessageError where an array field has another dtype or shape than its annotation."""
-    for name, wanted in arrays(type(message)).items():
+def check_arrays(message: Message, fields: dict[str, _Field] | None = None) -> None:
+    """Raises MessageError where an array field has another dtype or shape than its annotation; ``fields`` are
+    those of its type, for who has them at hand."""
+    for name, wanted in (arrays(type(message)) if fields is None else fields).items():
         array = getattr(message, name)
         if array is None and wanted.optional:
             continue

@@ -78,21 +78,22 @@ class Publisher:
         sizes = {"slots": SLOTS * max(1, len(arrays(kind))), **_sizes()}
         self._lane = Writer(topic, **sizes) if membarrier.available() else None
         self._bell = Bell(self._lane) if self._lane else None
-        self._has_arrays = bool(arrays(kind))
+        self._arrays = arrays(kind)
         self._encode = Encoder(self._handle if self._lane else inline).envelope
         self._encode_inline = Encoder(inline).envelope
         self._bare = msgspec.msgpack.Encoder(enc_hook=lambda _: 0).encode
         self._proof = msgspec.msgpack.Decoder(kind, dec_hook=lambda *_: np.empty(0)).decode
-        self._by_handle = False
         self._placed = 0  # arrays of the message that is sent which lie in slots
+        self._edges = local.edges(graph, topic)
         self._dtype: Any = None
         self._typestr = ""
-        self._copies: list[np.ndarray[Any, Any]] = []  # and those of them that did not lie there before
-        self._spare: list[np.ndarray[Any, Any]] = []  # room taken ahead for the next one's copies
         self._path.unlink(missing_ok=True)  # of a publisher that was killed
         told = Lane(self._lane.fd, self._lane.id, self._bell.fd) if self._lane and self._bell else None
         announce(graph, topic, kind, told)
         self._socket = pynng.Pub0(send_buffer_size=queue)
+        self._pipes: set[int] = set()  # of who is connected there
+        self._socket.add_post_pipe_connect_cb(lambda pipe: self._pipes.add(pipe.id))
+        self._socket.add_post_pipe_remove_cb(lambda pipe: self._pipes.discard(pipe.id))
         self._socket.listen(address(graph, topic))
         self._path.chmod(0o600)
         if not self._lane:
@@ -101,28 +102,29 @@ class Publisher:
     @property
     def subscribers(self) -> int:
         """How many are connected now and wait for messages."""
-        return len(self._socket.pipes) + (self._bell.count if self._bell else 0)
+        return len(self._pipes) + (self._bell.count if self._bell else 0)
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any] | None:
         """An array in a free slot, to be filled and published without a copy; None when there is none."""
-        array = self._room(shape, dtype)
+        array = self._lane.empty(shape, dtype) if self._lane else None
         if array is not None and self._bell:
             self._bell.forewarn()
         return array
 
     def send(self, message: Message, cause: tuple[Hop, ...] = ()) -> Envelope[Message]:
         """Publishes; raises MessageError for an array that is not what its type says."""
-        if self._has_arrays:
-            check_arrays(message)
+        if self._arrays:
+            check_arrays(message, self._arrays)
         envelope = Envelope(VERSION, self.seq, clock.now(), cause[-LONGEST_CAUSE:], message)
         if self.seq % PROOF == 0:
             self._prove(message)
         data = self._encoded(envelope)
-        if len(self._socket.pipes):
+        if self._pipes:
             self._send_to_all(envelope, data)
         else:
             self._send_lane(envelope, data)
-        local.hand_over(self._graph, self.topic, envelope)
+        if self._edges:
+            local.hand_over(self._edges, envelope)
         self.seq += 1
         return envelope
 
@@ -135,14 +137,13 @@ class Publisher:
 
     def _encoded(self, envelope: Envelope[Message]) -> bytes:
         """A message as the lane has it; nothing when there is no room for its arrays."""
-        self._by_handle = False
         self._placed = 0
-        self._copies.clear()
         try:
             data = self._encode(envelope)
         except NoSlotError:
             return b""
-        self._check(len(data))
+        if len(data) > self._largest:
+            raise self._too_large(len(data))
         return data
 
     def _send_to_all(self, envelope: Envelope[Message], data: bytes) -> None:
@@ -151,9 +152,10 @@ class Publisher:
         if lane_first:
             self._send_lane(envelope, data)
         inline = data
-        if self._by_handle or not data:
+        if self._placed or not data:
             inline = self._encode_inline(envelope)
-            self._check(len(inline))
+            if len(inline) > self._largest:
+                raise self._too_large(len(inline))
         self._socket.send(inline)
         if not lane_first:
             self._send_lane(envelope, data)
@@ -168,31 +170,16 @@ class Publisher:
         if not data:
             self.lost["ring full"] += 1
         self._bell.ring(envelope.sent)
-        self._lane.kept = max(  # a picture lasts as long as one alone
-            self._lane.kept, KEPT * self._placed + len(self._copies)
-        )
-        if self._by_handle:
-            os.sched_yield()  # a reader may have been woken on this core, and wait until we sleep
-        if self._copies:
-            self._take_ahead(self._lane)
+        if self._placed > 1:  # a picture lasts as long as one alone
+            self._lane.kept = max(self._lane.kept, KEPT * self._placed)
 
-    def _take_ahead(self, writer: Writer) -> None:
-        """Slots for the next message's copies; those of this one are still held, and so not among them."""
-        rooms = [writer.empty(copy.shape, copy.dtype) for copy in self._copies]
-        self._spare = [room for room in rooms if room is not None]
-        self._copies.clear()
-
-    def _check(self, size: int) -> None:
-        if size > self._largest:
-            raise WireError(
-                "too large", f"a message on {self.topic} has {size} bytes, at most {self._largest}"
-            )
+    def _too_large(self, size: int) -> WireError:
+        return WireError("too large", f"a message on {self.topic} has {size} bytes, at most {self._largest}")
 
     def _handle(self, array: Any) -> Any:
         """How an array stands in the lane: small ones inline, large ones by their slot."""
         if getattr(array, "nbytes", 0) <= INLINE:
             return inline(array)
-        self._by_handle = True
         self._placed += 1
         slot, generation = self._place(array)
         if (dtype := array.dtype) is not self._dtype:
@@ -205,21 +192,13 @@ class Publisher:
         if (own := self._lane.slot_of(array)) is not None:
             array.setflags(write=False)
             return own, self._lane.open(own)
-        if (room := self._room(array.shape, array.dtype)) is None:
+        slot = self._lane.take(array.nbytes)
+        if slot is None:
             raise NoSlotError
-        np.copyto(room, array)
-        self._copies.append(room)
-        hold: Any = room.base
-        return hold.slot, self._lane.open(hold.slot)
-
-    def _room(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any] | None:
-        """An array in a slot, taken ahead where the last message was copied to one like it: a core that wakes
-        up with cold caches needs as long to take a slot as to fill half of it with a VGA picture."""
-        for place, room in enumerate(self._spare):
-            if (room.shape, room.dtype) == (shape, dtype):
-                return self._spare.pop(place)
-        self._spare.clear()
-        return self._lane.empty(shape, dtype) if self._lane else None
+        np.copyto(self._lane.room(slot, array.shape, array.dtype), array)
+        generation = self._lane.open(slot)
+        self._lane.let_go(slot)
+        return slot, generation
 
     def _blob(self, data: bytes) -> bytes:
         """A message too long for the ring lies in a slot as well."""
