@@ -37,7 +37,7 @@ SHAPE = (120, 256, 3)
 LONGEST_HOLD = 0.05  # s, of an ordinary reader
 RECLAIMED = 1.0  # s within which the leases of dead readers must be free again
 SLACK = 1.0  # s that a busy machine may add
-HOARDERS = 3  # readers that together hold every slot
+HOARDERS = 4  # readers that together hold every slot
 COLUMNS = (
     "frames",
     "notes",
@@ -203,17 +203,23 @@ def read(tally: Tally) -> None:
 
 
 def hoard(tally: Tally) -> None:
-    """A reader that keeps all it can, until it is killed. Half of them look by themselves."""
+    """A reader that keeps all it can, until it is killed. Half of them look by themselves.
+
+    As long as frames come, it exchanges what it has for them: another hoarder may have the same.
+    """
     latched = random.random() < 0.5
     frames: Subscriber[Frame] = Subscriber(GRAPH, "frames", Frame, keep=2, latched=latched)
     kept: list[Frame] = []
     while True:
-        while len(kept) < lane.LEASES - 1 and (envelope := frames.receive()) is not None:
+        while (envelope := frames.receive()) is not None:
+            if len(kept) == lane.LEASES - 2:
+                kept.pop(random.randrange(len(kept)))
             kept.append(envelope.body)
+            del envelope
         for frame in kept:
             tally.must(whole(frame.image, frame.stamp), f"frame {frame.stamp} has changed under a hoarder")
         tally.put("held", len(kept))
-        time.sleep(0.02)
+        time.sleep(random.uniform(0.0, 0.04))
 
 
 class Chaos:
@@ -280,6 +286,13 @@ class Chaos:
         for row in rows:
             self.tally(row).put("held", 0)
         hoarders = [self._start("hoarder", row) for row in rows]
+        try:
+            self._starve(hoarders)
+        finally:
+            for hoarder in hoarders:
+                self._kill(hoarder)
+
+    def _starve(self, hoarders: list[subprocess.Popen[bytes]]) -> None:
         writer = self.tally(0)
         deadline = time.monotonic() + 60
         while not self._starving(writer):
@@ -296,7 +309,6 @@ class Chaos:
         while writer.get("frames") < before + 2 * lane.SLOTS and time.monotonic() < killed + 10:
             time.sleep(0.002)
         took = time.monotonic() - killed
-        self.kills += HOARDERS
         self.rounds += 1
         self.slowest = max(self.slowest, took)
         if took > RECLAIMED + SLACK:
