@@ -1,14 +1,14 @@
 """Zuluko itself: typed messages, checked, in their envelope, with the counts of what was lost."""
 
+from __future__ import annotations
+
 import os
 from typing import Annotated, Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.bus_peers.work import Link, Ready, Run, Take
 from zuluko.bus import frames
 from zuluko.bus.message import Array, Message
+from zuluko.bus.np import NDArray, np
 from zuluko.bus.publisher import Publisher
 from zuluko.bus.subscriber import Subscriber
 from zuluko.bus.topics import graph_dir
