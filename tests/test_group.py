@@ -104,3 +104,19 @@ def test_a_full_edge_drops_the_oldest_and_counts_it():
     hand_over(edges("g", "t"), Envelope(1, 0, 0, (), Faces()))
     assert queue.receive() is None
     poller.close()
+
+
+def test_an_edge_that_ends_while_a_message_is_handed_over_is_passed_over():
+    topics.graph_dir("g")
+    pollers = [Poller("g"), Poller("g")]
+    first, second = (LocalEdge("g", "ending", keep=4, poller=poller) for poller in pollers)
+
+    def end():
+        second.close()
+        pollers[1].close()
+
+    pollers[0].ring = end
+    hand_over(edges("g", "ending"), Envelope(1, 0, 0, (), Faces()))
+    assert first.receive() is not None
+    first.close()
+    pollers[0].close()

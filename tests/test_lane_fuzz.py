@@ -4,6 +4,7 @@ nothing else happens: no other error, no endless loop, no other process's memory
 import fcntl
 import itertools
 import os
+import select
 import socket
 import struct
 from contextlib import closing, contextmanager, suppress
@@ -372,6 +373,45 @@ def test_a_reader_that_empties_the_bell_takes_nobodys_wake_along():
         assert subscriber.wait(5).body.stamp == number
     for end in (thief, subscriber, publisher):
         end.close()
+
+
+@needs_lane
+def test_a_bell_that_somebody_fills_stops_nobody():
+    publisher = Publisher("door", "topic", Faces)
+    reader = Reader(os.getpid(), publisher._lane.fd, publisher._lane.id, publisher._bell.fd)
+    wakes = select.epoll()
+    wakes.register(reader.bell, select.EPOLLIN | select.EPOLLET)
+    fill = os.open(f"/proc/self/fd/{publisher._bell._rope}", os.O_WRONLY | os.O_NONBLOCK)
+    for number in range(3):
+        with suppress(BlockingIOError):
+            while os.write(fill, bytes(4096)):
+                pass
+        with suppress(BlockingIOError):
+            while os.write(fill, b"?"):
+                pass
+        assert wakes.poll(0)
+        publisher.send(Faces(stamp=number))
+        assert wakes.poll(5)
+    os.close(fill)
+    for end in (wakes, reader, publisher):
+        end.close()
+
+
+@needs_lane
+def test_a_reader_whose_barrier_fails_takes_no_cell_along(monkeypatch):
+    def refused():
+        raise OSError(38, "membarrier failed")
+
+    with lying() as writer:
+        kept = []
+        with monkeypatch.context() as patch:
+            patch.setattr(membarrier, "barrier", refused)
+            for _ in range(lane.CELLS + 1):
+                with pytest.raises(lane.LaneError, match="membarrier failed") as told:
+                    Reader(os.getpid(), writer.fd, writer.id)
+                kept.append(told)  # and with it the reader, in the frames of the traceback
+        assert writer.readers() is None
+        Reader(os.getpid(), writer.fd, writer.id).close()
 
 
 @pytest.fixture(scope="module")

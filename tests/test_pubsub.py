@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
+from typing import Annotated
 
 import msgpack
 import numpy as np
@@ -13,7 +15,7 @@ import pytest
 from tests.waiting import until
 from zuluko.bus import clock, membarrier, topics
 from zuluko.bus.lane import INDEX_LENGTH, RING
-from zuluko.bus.message import MessageError
+from zuluko.bus.message import Array, Message, MessageError
 from zuluko.bus.poller import Poller
 from zuluko.bus.publisher import Publisher
 from zuluko.bus.subscriber import Subscriber
@@ -199,6 +201,79 @@ def test_a_reader_with_one_lease_left_does_not_rehearse(monkeypatch):
     assert rehearsed == [6, 5, 4, 3, 2, 1]
     del kept
     for end in (subscriber, publisher):
+        end.close()
+
+
+class Pair(Message, tag="Pair/1"):
+    left: Annotated[np.ndarray, Array("u1", (None, None))]
+    right: Annotated[np.ndarray, Array("u1", (None, None))]
+
+
+@pytest.mark.skipif(not membarrier.available(), reason="this kernel has no membarrier(2)")
+def test_a_message_of_two_arrays_is_lost_at_both_ends_when_one_slot_is_left(monkeypatch):
+    monkeypatch.setenv("ZULUKO_SLOTS", "4")
+    publisher, subscriber = Publisher("door", "pair", Pair), Subscriber("door", "pair", Pair)
+    until(lambda: subscriber.connected)
+    pair = Pair(left=np.full((200, 200), 1, "u1"), right=np.full((200, 200), 2, "u1"))
+    publisher.send(pair)
+    both = subscriber.wait(5).body
+    publisher.send(pair)
+    one = subscriber.wait(5).body.right
+    publisher.send(pair)
+    assert subscriber.receive() is None
+    assert subscriber.lost == publisher.lost == {"ring full": 1}
+    assert (both.left[0, 0], both.right[0, 0], one[0, 0]) == (1, 2, 2)
+    del both, one
+    for end in (subscriber, publisher):
+        end.close()
+
+
+@pytest.mark.skipif(not membarrier.available(), reason="this kernel has no membarrier(2)")
+def test_of_several_arrays_that_a_node_fills_only_the_first_wakes_its_readers():
+    publisher, subscriber = Publisher("door", "topic", Frame), Subscriber("door", "topic", Frame)
+    until(lambda: subscriber.connected and publisher.subscribers)
+    for number in range(1, 4):
+        filled = [publisher.empty((480, 640, 3), np.dtype("u1")) for _ in range(3)]
+        assert subscriber._reader.warned == number
+        publisher.send(Frame(image=filled[0]))
+        del filled
+    for end in (subscriber, publisher):
+        end.close()
+
+
+@pytest.mark.parametrize("act", ["send", "empty", "close"])
+def test_a_closed_publisher_leaves_the_descriptors_of_others_alone(tmp_path, act):
+    publisher, subscriber = Publisher("door", "topic", Frame), Subscriber("door", "topic", Frame)
+    image = np.zeros((2, 2, 3), "u1")
+    publisher.send(Frame(image=image))
+    publisher.close()
+    paths = [tmp_path / str(number) for number in range(12)]  # they get the numbers that the publisher had
+    for path in paths:
+        path.write_bytes(b"precious" * 20)
+    fds = [os.open(path, os.O_RDWR) for path in paths]
+    acts = {
+        "send": lambda: publisher.send(Frame(image=image)),
+        "empty": lambda: publisher.empty((480, 640, 3), np.dtype("u1")),
+        "close": publisher.close,
+    }
+    with suppress(ValueError, OSError, pynng.Closed):
+        acts[act]()
+    assert {path.read_bytes() for path in paths} == {b"precious" * 20}
+    assert [os.lseek(fd, 0, os.SEEK_CUR) for fd in fds] == [0] * 12
+    for fd in fds:
+        os.close(fd)
+    subscriber.close()
+
+
+@pytest.mark.skipif(not membarrier.available(), reason="this kernel has no membarrier(2)")
+def test_a_publisher_that_closes_late_leaves_what_its_successor_announces():
+    first, second = Publisher("door", "topic", Faces), Publisher("door", "topic", Faces)
+    first.close()
+    subscriber = Subscriber("door", "topic", Faces)
+    until(lambda: subscriber.connected and second.subscribers)
+    second.send(Faces(stamp=5))
+    assert subscriber.wait(5).body.stamp == 5
+    for end in (subscriber, second):
         end.close()
 
 

@@ -146,6 +146,23 @@ def test_a_loss_is_counted_by_cause_and_told_in_the_log(run_dir, tmp_path):
         assert lost["faces"]["overrun"] > 0
 
 
+def test_a_recorder_takes_a_frame_once_though_its_driver_forewarns(run_dir, tmp_path, monkeypatch):
+    camera = Publisher("g", "camera", Frame)
+    taped = Taped("camera", plan=Plan(tmp_path / "a.mcap"))
+    tap, taken = taped.taps.taps["camera"], []
+    take = tap._decode
+    monkeypatch.setattr(tap, "_decode", lambda data: taken.append(data) or take(data))
+    for number in range(3):
+        if (image := camera.empty((480, 640, 3), np.dtype("u1"))) is None:
+            pytest.skip("this kernel has no membarrier(2)")
+        taped.poller.wait(0)
+        camera.send(Frame(image=image, stamp=number))
+        taped.turn()
+    taped.end()
+    camera.close()
+    assert len(taken) == 3
+
+
 def test_pictures_that_wait_leave_room_for_what_is_small(run_dir, tmp_path, monkeypatch):
     monkeypatch.setattr("zuluko.nodes.recording.MOST_LARGE", 600_000)
     faces, camera = Publisher("g", "faces", Faces), Publisher("g", "camera", Frame)

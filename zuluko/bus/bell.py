@@ -2,8 +2,8 @@
 
 The bell is a pipe of the writer's. A reader opens it through ``/proc/<pid>/fd/<fd>``, as it does the lane's
 memory, and watches it edge-triggered; what lies in it is read by the writer alone, who takes out what rang
-last before it rings anew. So the kernel has woken every reader before the first of them runs, and neither
-how many they are nor what they do holds up the writer.
+last before it rings anew. So one call wakes every reader, and none of them, dead, stopped or busy, holds up
+the writer or another.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from zuluko.bus.lane import NOBODY, QUIET, LaneError
 if TYPE_CHECKING:
     from zuluko.bus.lane_writer import Writer
 
+MOST = 1 << 16  # bytes that a pipe holds
 ROUND = 500_000_000  # ns between two looks for readers that died
 
 
@@ -61,10 +62,13 @@ class Bell:
         if not self._waiting:
             return
         try:  # noqa: SIM105  # a context manager costs as much as the read
-            os.read(self.fd, 64)
+            os.read(self.fd, MOST)
         except BlockingIOError:  # a reader has taken what it should leave there
             pass
-        os.write(self._rope, b"!")
+        try:  # noqa: SIM105
+            os.write(self._rope, b"!")
+        except BlockingIOError:  # or has filled it
+            pass
 
     def _look(self) -> bool:
         """Whether readers have come or gone."""
@@ -77,6 +81,7 @@ class Bell:
     def close(self) -> None:
         os.close(self._rope)
         os.close(self.fd)
+        self._rope = self.fd = -1
 
 
 def listen(pid: int, fd: int) -> int:

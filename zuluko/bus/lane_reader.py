@@ -50,6 +50,7 @@ class Reader:
             if bell is not None:
                 self.bell = listen(pid, bell)
             self._cell = self._claim()
+            self._come(bell is not None)
         except (OSError, ValueError) as error:
             self._close_bell()
             if self.fd >= 0:
@@ -59,8 +60,6 @@ class Reader:
         self._first = lane.LEASE_WORDS + self._cell * lane.LEASES
         self._free = list(range(lane.LEASES))
         self._leases: list[Lease | None] = [None] * lane.LEASES
-        self.words[lane.READERS + self._cell] = lane.QUIET if bell is None else lane.WOKEN
-        membarrier.barrier()  # either the writer sees the word, or we see what it wrote before it looked
 
     def _map(self, identity: int) -> None:
         """Maps what was opened if it is ours, sealed, and as large as its header says."""
@@ -95,6 +94,15 @@ class Reader:
                     self.words[lane.LEASE_WORDS + cell * lane.LEASES + word] = 0
                 return cell
         raise lane.LaneError(f"the topic has {lane.CELLS} subscribers already")
+
+    def _come(self, waits: bool) -> None:
+        self.words[lane.READERS + self._cell] = lane.WOKEN if waits else lane.QUIET
+        try:
+            membarrier.barrier()  # either the writer sees the word, or we see what it wrote before it looked
+        except OSError:
+            self.words[lane.READERS + self._cell] = lane.NOBODY
+            lane.lock(self.fd, self._cell, fcntl.F_UNLCK)
+            raise
 
     @property
     def head(self) -> int:

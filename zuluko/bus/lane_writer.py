@@ -201,3 +201,4 @@ class Writer:
     def close(self) -> None:
         """Lets nobody else in; the memory goes with its last user."""
         os.close(self.fd)
+        self.fd = -1

@@ -28,18 +28,21 @@ class LocalEdge:
         self._keep, self._latched, self._poller = keep, latched, poller
         self._waiting: deque[Envelope[Any]] = deque()
         self._lock = threading.Lock()
+        self._closed = False
         self._beside = edges(graph, topic)
         self._beside.append(self)
 
     def put(self, envelope: Envelope[Any]) -> None:
         with self._lock:
+            if self._closed:  # while the publisher went over the others
+                return
             if len(self._waiting) == self._keep:
                 self._waiting.popleft()
                 if not self._latched:
                     self.lost["overrun" if self._keep > 1 else "skipped"] += 1
             self._waiting.append(envelope)
-        if not self._latched:
-            self._poller.ring()
+            if not self._latched:
+                self._poller.ring()
 
     def receive(self) -> Envelope[Any] | None:
         with self._lock:
@@ -49,6 +52,8 @@ class LocalEdge:
             return self._waiting.popleft()
 
     def close(self) -> None:
+        with self._lock:
+            self._closed = True
         self._beside.remove(self)
 
 

@@ -2,15 +2,30 @@
 has a descriptor."""
 
 import ctypes
+import logging
 import os
 import select
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 
-from zuluko.bus.topics import graph_dir
+from zuluko.bus.topics import TopicError, graph_dir
 
+TRIES = 5  # to attend a folder
+LOOK = 0.25  # s between two looks for publishers where the kernel tells of none
 _IN_CREATE, _IN_MOVED_TO = 0x100, 0x80
 _libc = ctypes.CDLL(None, use_errno=True)
+
+log = logging.getLogger("zuluko.bus")
+
+
+@cache
+def _tell_of_looking() -> None:
+    log.warning(
+        "the kernel has no inotify instance left for this user: publishers that come are found a little "
+        "later; see fs.inotify.max_user_instances"
+    )
 
 
 class Poller:
@@ -21,24 +36,45 @@ class Poller:
         self.news = 0
         self._graph = graph
         self._inotify = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._attend()
+        self._attends, self._next_look = False, 0.0
+        if not self._attend():
+            _tell_of_looking()
         self._epoll = select.epoll()
         self._wakes: dict[int, Callable[[], None] | None] = {}
         self._own = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.hear(self._own)
-        if self._inotify >= 0:
+        if self._attends:
             self.watch(self._inotify, self.look)
 
-    def _attend(self) -> None:
-        _libc.inotify_add_watch(self._inotify, os.fsencode(graph_dir(self._graph)), _IN_CREATE | _IN_MOVED_TO)
+    def _attend(self) -> bool:
+        """Asks to be told of what comes into the graph's folder; false where the kernel tells of nothing."""
+        for _ in range(TRIES):  # the folder may go before it is attended
+            path = os.fsencode(graph_dir(self._graph))
+            if _libc.inotify_add_watch(self._inotify, path, _IN_CREATE | _IN_MOVED_TO) >= 0:
+                self._attends = True
+                return True
+        self._attends = False
+        return False
 
     def look(self) -> None:
         """Takes in news without waiting."""
-        if self._inotify >= 0:
-            with suppress(BlockingIOError):
-                os.read(self._inotify, 4096)
+        if not self._attends:
+            self._look_by_time()
+        elif self._heard():
+            self.news += 1
+            with suppress(TopicError):  # it was opened to others: the next one who joins a topic is told
                 self._attend()  # the folder goes with its graph, and another comes with the next
-                self.news += 1
+
+    def _heard(self) -> bool:
+        try:
+            return bool(os.read(self._inotify, 4096))
+        except BlockingIOError:
+            return False
+
+    def _look_by_time(self) -> None:
+        if (now := time.monotonic()) >= self._next_look:
+            self._next_look = now + LOOK
+            self.news += 1
 
     def ring(self) -> None:
         """Wakes whoever waits here, from any thread."""
@@ -59,11 +95,13 @@ class Poller:
 
     def forget(self, fd: int) -> None:
         if self._wakes.pop(fd, self) is not self:
-            with suppress(OSError):
+            with suppress(OSError, ValueError):  # it is closed, or we are
                 self._epoll.unregister(fd)
 
     def wait(self, timeout: float | None = None) -> None:
         """Waits until something is readable, or for ``timeout`` seconds."""
+        if not self._attends:
+            timeout = min(LOOK, LOOK if timeout is None else timeout)
         for fd, _ in self._epoll.poll(timeout):
             if wake := self._wakes.get(fd):
                 wake()

@@ -18,7 +18,15 @@ from zuluko.bus.message import Message, MessageError, arrays, check_arrays
 from zuluko.bus.nng import pynng
 from zuluko.bus.np import np
 from zuluko.bus.streams import QUEUE
-from zuluko.bus.topics import Lane, address, announce, announcement_file, graph_dir, socket_path
+from zuluko.bus.topics import (
+    Lane,
+    address,
+    announce,
+    announcement,
+    announcement_file,
+    graph_dir,
+    socket_path,
+)
 from zuluko.bus.wire import (
     INLINE,
     LONGEST_CAUSE,
@@ -84,12 +92,15 @@ class Publisher:
         self._bare = msgspec.msgpack.Encoder(enc_hook=lambda _: 0).encode
         self._proof = msgspec.msgpack.Decoder(kind, dec_hook=lambda *_: np.empty(0)).decode
         self._placed = 0  # arrays of the message that is sent which lie in slots
+        self._copies: list[int] = []  # the slots of those that did not lie there before
+        self._closed = False
+        self._warned = False  # the readers, of the frame that is being filled
         self._edges = local.edges(graph, topic)
         self._dtype: Any = None
         self._typestr = ""
         self._path.unlink(missing_ok=True)  # of a publisher that was killed
-        told = Lane(self._lane.fd, self._lane.id, self._bell.fd) if self._lane and self._bell else None
-        announce(graph, topic, kind, told)
+        self._told = Lane(self._lane.fd, self._lane.id, self._bell.fd) if self._lane and self._bell else None
+        announce(graph, topic, kind, self._told)
         self._socket = pynng.Pub0(send_buffer_size=queue)
         self._pipes: set[int] = set()  # of who is connected there
         self._socket.add_post_pipe_connect_cb(lambda pipe: self._pipes.add(pipe.id))
@@ -107,7 +118,8 @@ class Publisher:
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any] | None:
         """An array in a free slot, to be filled and published without a copy; None when there is none."""
         array = self._lane.empty(shape, dtype) if self._lane else None
-        if array is not None and self._bell:
+        if array is not None and self._bell and not self._warned:
+            self._warned = True
             self._bell.forewarn()
         return array
 
@@ -118,11 +130,18 @@ class Publisher:
         envelope = Envelope(VERSION, self.seq, clock.now(), cause[-LONGEST_CAUSE:], message)
         if self.seq % PROOF == 0:
             self._prove(message)
-        data = self._encoded(envelope)
-        if self._pipes:
-            self._send_to_all(envelope, data)
-        else:
-            self._send_lane(envelope, data)
+        self._warned = False
+        try:
+            data = self._encoded(envelope)
+            if self._pipes:
+                self._send_to_all(envelope, data)
+            else:
+                self._send_lane(envelope, data)
+        finally:
+            while (
+                self._copies and self._lane
+            ):  # before, another array of this message would have had the slot
+                self._lane.let_go(self._copies.pop())
         if self._edges:
             local.hand_over(self._edges, envelope)
         self.seq += 1
@@ -196,9 +215,8 @@ class Publisher:
         if slot is None:
             raise NoSlotError
         np.copyto(self._lane.room(slot, array.shape, array.dtype), array)
-        generation = self._lane.open(slot)
-        self._lane.let_go(slot)
-        return slot, generation
+        self._copies.append(slot)
+        return slot, self._lane.open(slot)
 
     def _blob(self, data: bytes) -> bytes:
         """A message too long for the ring lies in a slot as well."""
@@ -206,11 +224,15 @@ class Publisher:
         return Blob(slot, generation, len(data)).encode()
 
     def close(self) -> None:
-        announcement_file(self._path).unlink(missing_ok=True)
-        self._path.unlink(missing_ok=True)
+        if self._closed:
+            return
+        self._closed = True
+        told = announcement(self._graph, self.topic)
+        if told and (told.pid, told.lane) == (os.getpid(), self._told):  # else another has come
+            announcement_file(self._path).unlink(missing_ok=True)
         if self._lane and self._bell:
             self._lane.finish()
             self._bell.ring(clock.now())
             self._bell.close()
             self._lane.close()
-        self._socket.close()
+        self._socket.close()  # and with it the file of the socket

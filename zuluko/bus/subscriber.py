@@ -82,6 +82,7 @@ class Subscriber(Generic[M]):
         self._expected: int | None = None
         self._last = b""
         self._warned = 0
+        self._rehearses = kind is not Any and self._largest > LARGEST
         self._news = -1
         self._look_for_publisher()
 
@@ -231,7 +232,7 @@ class Subscriber(Generic[M]):
         self._reader.next = self._first(self._reader)
         self._warned = self._reader.warned
         if bell is not None:
-            self._poller.hear(self._reader.bell, self._on_bell if self._largest > LARGEST else None)
+            self._poller.hear(self._reader.bell, self._on_bell if self._rehearses else None)
         self._poller.watch(self._pidfd, self._on_death)
         return True
 
