@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.asking import ask
 from tests.running import ROOT, alive, children, up, write, zuluko
 from tests.test_supervisor import CHAIN
@@ -26,9 +28,11 @@ from zuluko.launch.graphlock import running
 
 
 @contextmanager
-def shown_on(file, output, errors):
+def shown_on(file, output, errors, **options):
     command = [sys.executable, "-m", "zuluko", "up", file]
-    process = subprocess.Popen(command, stdout=output, stderr=errors, cwd=ROOT, start_new_session=True)
+    process = subprocess.Popen(
+        command, stdout=output, stderr=errors, cwd=ROOT, start_new_session=True, **options
+    )
     try:
         yield process
     finally:
@@ -71,16 +75,51 @@ def test_a_graph_ends_when_the_reader_has_gone_though_nothing_is_said(tmp_path):
         assert process.wait(20) == 141
 
 
-def test_a_closed_terminal_stops_the_graph_as_a_person_would(tmp_path):
+@contextmanager
+def in_a_terminal(file, kind):
+    """A graph that runs in a terminal of this kind, once it is ready, and what closes the terminal."""
     ours, theirs = pty.openpty()
-    with shown_on(write(tmp_path, CHAIN), theirs, theirs) as process:
+    with shown_on(file, theirs, theirs, env={**os.environ, "TERM": kind}) as process:
         os.close(theirs)
         until(is_ready)
+        yield process, partial(os.close, ours)
+
+
+@pytest.mark.parametrize("kind", ["xterm-256color", "dumb"])
+def test_a_closed_terminal_stops_the_graph_as_a_person_would(tmp_path, kind):
+    with in_a_terminal(write(tmp_path, CHAIN), kind) as (process, close):
         nodes = children(process.pid)
-        os.close(ours)
+        close()
         process.send_signal(signal.SIGHUP)
-        assert process.wait(20) in (0, 1, 141)  # 1: the view lived to the end, and could not show it
+        assert process.wait(20) == 0
         until(lambda: not [name for name, pid in nodes.items() if alive(pid)], 2, "the end of the last")
+
+
+@pytest.mark.parametrize("kind", ["xterm-256color", "dumb"])
+def test_a_view_that_lives_to_the_graphs_end_and_cannot_show_it_is_no_failure(tmp_path, kind):
+    with in_a_terminal(write(tmp_path, CHAIN), kind) as (process, close):
+        view = children(process.pid)["view"]
+        os.kill(view, signal.SIGSTOP)
+        until(lambda: stopped(view))
+        close()
+        process.send_signal(signal.SIGHUP)
+        until(lambda: set(children(process.pid)) == {"view"}, what="the end of the nodes")
+        os.kill(view, signal.SIGCONT)
+        assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("kind", ["xterm-256color", "dumb"])
+def test_a_terminal_that_closes_without_a_hang_up_takes_only_the_view_with_it(tmp_path, kind):
+    with in_a_terminal(write(tmp_path, CHAIN), kind) as (process, close):
+        close()
+        until(lambda: "view" not in children(process.pid), what="a graph without its view")
+        assert ask(do="restart", node="double")[0]["ok"]
+        assert ask(do="stop") == [{"ok": True}]
+        assert process.wait(20) == 0
+
+
+def stopped(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def test_a_supervisor_that_stood_still_takes_no_node_for_dead(tmp_path):

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable
 
 from zuluko.launch.child import Child, how
-from zuluko.launch.fork import BROKEN_PIPE
+from zuluko.launch.fork import BROKEN_PIPE, TERMINAL_GONE
 from zuluko.launch.helper import Helper
 from zuluko.launch.teller import Teller, aloud
 
@@ -43,6 +43,8 @@ class Audience:
     def _on_exit(self) -> None:
         if (code := self._reap()) == BROKEN_PIPE:
             self._left()
+        elif code == TERMINAL_GONE:  # which sends SIGHUP to those whom it concerns
+            self._teller.tell(text="the terminal was closed; nothing is shown any more")
         else:
             self._teller.tell(text=f"the view died ({how(code)}); the graph goes on")
 
@@ -53,14 +55,15 @@ class Audience:
         return view.reap()
 
     def end(self, failed: Child | None) -> int:
-        """Lets the view show how the graph ended, and tells of what made it fail; the view's exit status."""
+        """Lets the view show how the graph ended, and tells of what made it fail; the view's exit status,
+        unless it could only say that its terminal had gone."""
         status = 0
         if view := self._teller.view:
             view.hang_up()
             status = abs(self._reap()) if view.ends_within(PATIENCE) else self._give_up()
         if failed:
             self._tell_last(failed)
-        return status
+        return 0 if status == TERMINAL_GONE else status
 
     def _give_up(self) -> int:
         """Tells that the view is stuck; the graph's exit status, since nobody knows whether it did well."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from zuluko.launch import title
 
 BROKEN_PIPE = 141  # 128 + SIGPIPE
+TERMINAL_GONE = 129  # 128 + SIGHUP
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None).prctl

@@ -4,6 +4,7 @@ Live in a terminal, one plain line an event elsewhere, or JSON. It slows nobody:
 has lost, and the summary says so.
 """
 
+import errno
 import json
 import os
 import select
@@ -20,6 +21,7 @@ from zuluko.bus.message import Message
 from zuluko.bus.poller import Poller
 from zuluko.bus.subscriber import Subscriber
 from zuluko.launch.firings import Firings
+from zuluko.launch.fork import TERMINAL_GONE
 from zuluko.launch.graph import Graph
 from zuluko.launch.runner import ORPHANED, outlive_by
 from zuluko.launch.story import Event, Story
@@ -45,14 +47,17 @@ class Screen(Protocol):
 
 
 def watch(graph: Graph, events: int, *, style: Style = "auto") -> int:
-    """Shows a running graph until its events end; 0 if the lock did what it should, else 1. Raises
-    BrokenPipeError when nobody reads it any more."""
+    """Shows a running graph until its events end; 0 if the lock did what it should, else 1, and TERMINAL_GONE
+    when the terminal was closed. Raises BrokenPipeError when nobody reads its pipe any more."""
+    on_terminal = sys.stdout.isatty()
     try:
         return _watch(graph, events, style)
-    except BrokenPipeError:
-        raise
-    except OSError as error:  # a full disk
-        aloud(f"what goes on cannot be shown any more: {error.strerror}")
+    except OSError as error:
+        if on_terminal and (isinstance(error, BrokenPipeError) or error.errno == errno.EIO):
+            return TERMINAL_GONE
+        if isinstance(error, BrokenPipeError):
+            raise
+        aloud(f"what goes on cannot be shown any more: {error.strerror}")  # a full disk
         return 1
 
 
@@ -88,7 +93,8 @@ def _show(story: Story, screen: Screen) -> None:
 
 
 def _check_reader() -> None:
-    """Raises BrokenPipeError where the reader of a pipe has gone (``| head``), though nothing is written."""
+    """Raises BrokenPipeError where the reader of a pipe (``| head``) or the terminal has gone, though nothing
+    is written."""
     poll = select.poll()
     poll.register(1, 0)
     if any(event & select.POLLERR for _, event in poll.poll(0)):
