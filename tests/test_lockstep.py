@@ -11,7 +11,7 @@ import pytest
 from tests.nodes_of_tests import Count, Status
 from tests.running import ROOT, write, zuluko
 from tests.test_log import strictly
-from zuluko import read, record
+from zuluko import read, record, testing
 from zuluko.messages import Face, Faces, Frame, LockState
 from zuluko.nodes import demo
 
@@ -133,6 +133,38 @@ def test_timers_and_last_words_are_the_logs(tmp_path):
     assert [stream.now - begin for _ in stream] == [SECOND // 10, SECOND // 5]
     assert [one.text for one in read(out, "double.status", kind=Status)] == ["last words"]
     assert [one.n for one in read(out, "double.count", kind=Count)][:3] == [2, 4, 6]
+
+
+MODE = """
+nodes:
+  faces: {run: "./mode_said.py:nobody"}
+  say: {run: "./mode_said.py:say", in: {faces: faces}}
+  mode: {run: zuluko.actions.publish, in: {commands: say}}
+"""
+SAYS = """
+from collections.abc import Iterator
+
+from zuluko import Stream
+from zuluko.messages import Faces, PublishCommand
+
+def nobody() -> Iterator[Faces]:
+    yield from ()
+
+def say(faces: Stream[Faces]) -> Iterator[PublishCommand]:
+    for number, seen in enumerate(faces):
+        if number == 10:
+            yield PublishCommand(stamp=seen.stamp, id="a", text="away")
+"""
+
+
+@pytest.mark.timeout(30)
+def test_a_word_is_said_once_a_second_to_the_nanosecond(evening, tmp_path):
+    """Between two floats of this year there are 256 ns, in which a node that waits by them waits for ever."""
+    (tmp_path / "mode_said.py").write_text(SAYS)
+    (tmp_path / "mode.yaml").write_text(MODE)
+    said = testing.lockstep(tmp_path / "mode.yaml", evening)["mode"]
+    begin = BASE + 10 * SECOND // 15
+    assert [one.stamp - begin for one in said if one.text == "away"] == [n * SECOND for n in range(10)]
 
 
 FAILS = """

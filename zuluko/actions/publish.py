@@ -27,19 +27,20 @@ def publish(
     for fault in check_publish(text=text, value=value, lasts=lasts, every=every):
         raise ValueError(f"`{fault.key}` {fault.what}")
     first = Note(text=text, value=value, reason="start")
-    said, until, told = first, math.inf, commands.now
+    said, told, pause = first, commands.now, round(every * 1e9)
+    until: float = math.inf  # ns: a whole number or never, for a float of this year is 256 ns off
     yield msgspec.structs.replace(said, stamp=told)
     while not commands.ended:
-        command = commands.next(timeout=max(0.0, (min(until, told + every * 1e9) - commands.now) / 1e9))
+        command = commands.next(timeout=max(0.0, (min(until, told + pause) - commands.now) / 1e9))
         now = commands.now
         if command is not None and (refusal := _refusal(command, said)):
             yield msgspec.structs.replace(said, stamp=command.stamp, reason=f"refused: {refusal}")
             continue
         if command is not None:
-            said, until = _note(command), now + lasts * 1e9
+            said, until = _note(command), lasts if lasts == math.inf else now + round(lasts * 1e9)
         elif now >= until:
             said, until = msgspec.structs.replace(first, reason="time is up"), math.inf
-        elif now < told + every * 1e9:
+        elif now < told + pause:
             continue
         told = now
         yield said if command is not None else msgspec.structs.replace(said, stamp=now)
