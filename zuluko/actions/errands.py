@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 E = TypeVar("E")
 R = TypeVar("R")
 
+SIMULATED = "simulated"  # the driver of which nothing takes time
 POLL = 0.02  # seconds between two looks whether an errand is done, while one is
 
 
@@ -16,11 +17,12 @@ class Errands(Generic[E, R]):
     """A queue of at most ``most`` errands, and one thread that runs them.
 
     ``do`` gives an errand's result; it is handed an event that is set when it is to hurry, because the node
-    ends. What it raises is raised by ``done``, in the node's own loop.
+    ends. What it raises is raised by ``done``, in the node's own loop. What is simulated takes no time: it is
+    done ``at_once``, without a thread, and so the same on every run over a log.
     """
 
-    def __init__(self, do: Callable[[E, threading.Event], R], *, most: int) -> None:
-        self._do = do
+    def __init__(self, do: Callable[[E, threading.Event], R], *, most: int, at_once: bool = False) -> None:
+        self._do, self._at_once = do, at_once
         self._waiting: queue.Queue[E | None] = queue.Queue(most)
         self._results: queue.SimpleQueue[R | BaseException] = queue.SimpleQueue()
         self._hurry = threading.Event()
@@ -35,6 +37,10 @@ class Errands(Generic[E, R]):
 
     def give(self, errand: E) -> bool:
         """Queues an errand; false where too many wait already."""
+        if self._at_once:
+            self._open += 1
+            self._results.put(self._do(errand, self._hurry))
+            return True
         try:
             self._waiting.put_nowait(errand)
         except queue.Full:
@@ -56,8 +62,9 @@ class Errands(Generic[E, R]):
 
     def finish(self, patience: float) -> Iterator[R]:
         """The results of what is still to be done, for which there are ``patience`` seconds."""
-        deadline = time.monotonic() + patience
+        yield from self.done()
         self._hurry.set()
+        deadline = time.monotonic() + patience if self._open else 0.0
         while self._open and time.monotonic() < deadline:
             yield from self.done()
             time.sleep(POLL if self._open else 0)

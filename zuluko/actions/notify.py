@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zuluko.actions.channels import Address, Channel, RefusedError, find_driver, read_secret
-from zuluko.actions.errands import Errands
+from zuluko.actions.errands import SIMULATED, Errands
 from zuluko.bus.streams import Stream
 from zuluko.document import Fault
 from zuluko.messages import NotifyCommand, NotifyState, Result
@@ -63,7 +63,8 @@ def notify(
         raise ValueError(f"`{faults[0].key}` {faults[0].what}")
     token = read_secret(secret_file) if secret_file else secret
     address = Address(to, via, sender, token, timeout)
-    yield from deliver(commands, find_driver(driver)(address), address, patience)
+    channel = find_driver(driver)(address)
+    yield from deliver(commands, channel, address, patience, at_once=driver == SIMULATED)
 
 
 def check_notify(
@@ -97,10 +98,12 @@ def deliver(
     channel: Channel,
     address: Address | None = None,
     patience: Patience | None = None,
+    *,
+    at_once: bool = False,
 ) -> Iterator[NotifyState]:
-    """The same with a channel of one's own."""
+    """The same with a channel of one's own; ``at_once`` for one that takes no time."""
     postman = _Postman(channel, address or Address(), patience or Patience())
-    errands = Errands(postman.send, most=postman.patience.most_waiting)
+    errands = Errands(postman.send, most=postman.patience.most_waiting, at_once=at_once)
     try:
         while not commands.ended:
             command = commands.next(timeout=errands.timeout)

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from zuluko.actions import program
 from zuluko.actions.allowlist import AllowList
-from zuluko.actions.errands import Errands
+from zuluko.actions.errands import SIMULATED, Errands
 from zuluko.actions.program import Ended
 from zuluko.bus.streams import Stream
 from zuluko.document import Fault, nearest
@@ -76,8 +76,9 @@ def run(
     for fault in _faults(driver, allowed, timeout):
         if not fault.passing:
             raise ValueError(f"`{fault.key}` {fault.what}")
+    runner, at_once = DRIVERS[driver](), driver == SIMULATED
     yield from carry_out(
-        commands, allowed, DRIVERS[driver](), timeout=timeout, folder=folder, inherit=inherit
+        commands, allowed, runner, timeout=timeout, folder=folder, inherit=inherit, at_once=at_once
     )
 
 
@@ -107,8 +108,9 @@ def carry_out(
     timeout: float = 10.0,
     folder: Path = Path("/"),
     inherit: Sequence[str] = (),
+    at_once: bool = False,
 ) -> Iterator[RunState]:
-    """The same with a runner of one's own."""
+    """The same with a runner of one's own; ``at_once`` for one that takes no time."""
     env = program.environment(inherit)
 
     def do(order: tuple[RunCommand, list[str]], hurry: threading.Event) -> RunState:
@@ -120,7 +122,7 @@ def carry_out(
         except OSError as error:
             return _state(command, "failed", f"it cannot be started: {error.strerror or error}")
 
-    errands = Errands(do, most=MOST_WAITING)
+    errands = Errands(do, most=MOST_WAITING, at_once=at_once)
     try:
         while not commands.ended:
             command = commands.next(timeout=errands.timeout)

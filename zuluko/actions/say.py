@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from zuluko.actions.errands import Errands
+from zuluko.actions.errands import SIMULATED, Errands
 from zuluko.actions.speakers import Speaker, find_driver, missing
 from zuluko.bus.streams import Stream
 from zuluko.document import Fault, nearest
@@ -30,7 +30,8 @@ def say(
     """
     if wrong := _wrong(timeout):
         raise ValueError(f"`timeout` {wrong}")
-    yield from speak(commands, find_driver(driver)(), sounds=sounds or {}, timeout=timeout)
+    speaker = find_driver(driver)()
+    yield from speak(commands, speaker, sounds=sounds or {}, timeout=timeout, at_once=driver == SIMULATED)
 
 
 def check_say(*, driver: str, sounds: dict[str, Path] | None, timeout: float) -> Iterator[Fault]:
@@ -49,9 +50,14 @@ def check_say(*, driver: str, sounds: dict[str, Path] | None, timeout: float) ->
 
 
 def speak(
-    commands: Stream[SayCommand], speaker: Speaker, *, sounds: Mapping[str, Path], timeout: float = 20.0
+    commands: Stream[SayCommand],
+    speaker: Speaker,
+    *,
+    sounds: Mapping[str, Path],
+    timeout: float = 20.0,
+    at_once: bool = False,
 ) -> Iterator[SayState]:
-    """The same with a speaker of one's own."""
+    """The same with a speaker of one's own; ``at_once`` for one that takes no time."""
 
     def do(command: SayCommand, hurry: threading.Event) -> SayState:
         try:
@@ -65,7 +71,7 @@ def speak(
             return _state(command, "failed", "the node was told to stop")
         return _state(command, "done", command.reason)
 
-    errands = Errands(do, most=MOST_WAITING)
+    errands = Errands(do, most=MOST_WAITING, at_once=at_once)
     try:
         while not commands.ended:
             command = commands.next(timeout=errands.timeout)

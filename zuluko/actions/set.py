@@ -4,7 +4,7 @@ import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 
-from zuluko.actions.errands import POLL, Errands
+from zuluko.actions.errands import POLL, SIMULATED, Errands
 from zuluko.actions.host import Answer
 from zuluko.actions.setter import DRIVERS, Setter
 from zuluko.bus.streams import Stream
@@ -31,7 +31,7 @@ def set(
     """
     for fault in check_set(driver=driver, allow=allow, pause=pause):
         raise ValueError(f"`{fault.key}` {fault.what}")
-    yield from change(commands, DRIVERS[driver](), allow=allow, pause=pause)
+    yield from change(commands, DRIVERS[driver](), allow=allow, pause=pause, at_once=driver == SIMULATED)
 
 
 def check_set(*, driver: str, allow: Mapping[str, Sequence[str]], pause: float) -> Iterator[Fault]:
@@ -46,17 +46,22 @@ def check_set(*, driver: str, allow: Mapping[str, Sequence[str]], pause: float) 
 
 
 def change(
-    commands: Stream[SetCommand], setter: Setter, *, allow: Mapping[str, Sequence[str]], pause: float = 1.0
+    commands: Stream[SetCommand],
+    setter: Setter,
+    *,
+    allow: Mapping[str, Sequence[str]],
+    pause: float = 1.0,
+    at_once: bool = False,
 ) -> Iterator[SetState]:
-    """The same with a setter of one's own. Of several commands that wait for one parameter the newest
-    counts."""
+    """The same with a setter of one's own, ``at_once`` for one that takes no time. Of several commands that
+    wait for one parameter the newest counts."""
 
     def do(command: SetCommand, hurry: threading.Event) -> tuple[SetCommand, Answer]:
         if hurry.is_set():
             return command, ("refused", "the node was told to stop")
         return command, setter.set(command.node, command.name, command.value)
 
-    errands, queue = Errands(do, most=1), _Queue(allow, pause)
+    errands, queue = Errands(do, most=1, at_once=at_once), _Queue(allow, pause)
     try:
         while not commands.ended:
             command = commands.next(timeout=queue.timeout(commands.now))

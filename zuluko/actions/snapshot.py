@@ -6,14 +6,14 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from zuluko.actions.album import Album, entry_name
-from zuluko.actions.errands import Errands
+from zuluko.actions.errands import SIMULATED, Errands
 from zuluko.bus.streams import Stream
 from zuluko.document import Fault
 from zuluko.messages import Decision, Frame, SnapshotCommand, SnapshotState
@@ -55,6 +55,7 @@ def snapshot(
     frames: Stream[Frame],
     decisions: Stream[Decision],
     *,
+    driver: Literal["folder", "simulated"] = "folder",
     folder: Path | None = None,
     quality: int = 85,
     most: int = 1000,
@@ -62,7 +63,8 @@ def snapshot(
     recent: int = 8,
     within: float = 0.5,
 ) -> Iterator[SnapshotState]:
-    """Keeps JPEGs of a ``quality`` of 1 to 100, and JSON, in ``folder``; without a folder, in memory only.
+    """Keeps JPEGs of a ``quality`` of 1 to 100, and JSON, in ``folder``; without a folder, and with
+    the driver ``simulated``, in memory only.
 
     The folder holds at most ``most`` snapshots and ``megabytes``; the oldest make room. The picture is the
     one of the command's stamp, or of the ``recent`` last ones the nearest, at most ``within`` seconds off.
@@ -71,19 +73,22 @@ def snapshot(
     for fault in _faults(quality, most, megabytes, recent, within):
         raise ValueError(f"`{fault.key}` {fault.what}")
     keeper: Keeper = SimulatedKeeper()
-    if folder is not None:
+    if folder is not None and driver != SIMULATED:
         album = Album(folder, most, round(megabytes * 1e6))
         album.open()
         keeper = album
-    yield from keep(commands, frames, decisions, keeper, quality=quality, recent=recent, within=within)
+    at_once = driver == SIMULATED
+    yield from keep(
+        commands, frames, decisions, keeper, quality=quality, recent=recent, within=within, at_once=at_once
+    )
 
 
 def check_snapshot(
-    *, folder: Path | None, quality: int, most: int, megabytes: float, recent: int, within: float
+    *, driver: str, folder: Path | None, quality: int, most: int, megabytes: float, recent: int, within: float
 ) -> Iterator[Fault]:
     """What is wrong with the configuration, without a file being written."""
     yield from _faults(quality, most, megabytes, recent, within)
-    if folder is None or not folder.exists():
+    if driver == SIMULATED or folder is None or not folder.exists():
         return
     if not folder.is_dir():
         yield Fault("folder", f"{folder} is no folder")
@@ -113,12 +118,13 @@ def keep(
     quality: int = 85,
     recent: int = 8,
     within: float = 0.5,
+    at_once: bool = False,
 ) -> Iterator[SnapshotState]:
-    """The same with a keeper of one's own."""
+    """The same with a keeper of one's own; ``at_once`` for one that takes no time."""
     import cv2  # noqa: F401 (now: later it would cost the first snapshot its pictures)
 
     evidence = _Evidence(deque(maxlen=recent), within)
-    errands = Errands(_Clerk(keeper, quality, within).do, most=MOST_WAITING)
+    errands = Errands(_Clerk(keeper, quality, within).do, most=MOST_WAITING, at_once=at_once)
     waiting: list[tuple[int, SnapshotCommand]] = []
     try:
         while not commands.ended:

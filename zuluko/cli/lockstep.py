@@ -35,6 +35,7 @@ class Wish:
     name: str
     only: list[str]
     without: list[str]
+    act: list[str]
     span: list[str]
     out: Path | None
     chain: Path | None
@@ -69,6 +70,7 @@ def run(reader: "LogReader", timeline: "Timeline", wish: Wish) -> NoReturn:
 
 def _once(reader: "LogReader", timeline: "Timeline", wish: Wish) -> dict[str, Any]:
     from zuluko.cli.graphs import _load
+    from zuluko.launch import held
     from zuluko.launch.chain import ChainError
     from zuluko.launch.fork import print_error
     from zuluko.launch.lockstep import Lockstep, LockstepError
@@ -78,7 +80,9 @@ def _once(reader: "LogReader", timeline: "Timeline", wish: Wish) -> dict[str, An
     checked, begun = _load(wish.graph, wish.sets, wish.name), (time.monotonic(), time.process_time())
     leave_out(checked)
     try:
-        stand_in(checked, reader, timeline, only=wish.only, without=wish.without)
+        found = stand_in(checked, reader, timeline, only=wish.only, without=wish.without, act=wish.act)
+        if found:
+            print(held.sentence(found), file=sys.stderr, flush=True)
         with ExitStack() as stack:
             follow, end = _followers(reader, wish, stack)
             done = Lockstep(checked, wish.out, follow=follow)
@@ -141,6 +145,7 @@ def _again(log: Path, wish: Wish) -> str:
         *(f"--set={one}" for one in wish.sets),
         *(f"--only={one}" for one in wish.only),
         *(f"--without={one}" for one in wish.without),
+        *(f"--act={one}" for one in wish.act),
         *([f"--name={wish.name}"] if wish.name else []),
         *wish.span,
     ]

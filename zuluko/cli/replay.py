@@ -29,6 +29,7 @@ Only = Annotated[list[str] | None, typer.Option("--only", help="a node to replay
 Without = Annotated[
     list[str] | None, typer.Option("--without", help="a node that runs though the log has it")
 ]
+Act = Annotated[list[str] | None, typer.Option("--act", help="a node that acts for real; again for another")]
 STEPS = "With --lockstep"
 Lockstep = Annotated[
     bool,
@@ -71,6 +72,7 @@ def replay(  # noqa: PLR0917
     types: Types = None,
     only: Only = None,
     without: Without = None,
+    act: Act = None,
     lockstep: Lockstep = False,
     out: Out = None,
     chain: ChainOut = None,
@@ -85,7 +87,8 @@ def replay(  # noqa: PLR0917
 
     stepping = bool(lockstep or out or chain or against or twice)
     times = _rate(rate)
-    _check_alone(not graph and not stepping, {"--only": only, "--without": without, "--set": set_})
+    of_nodes = {"--only": only, "--without": without, "--act": act, "--set": set_}
+    _check_alone(not graph and not stepping, of_nodes)
     _check_graph(graph, {"--topic": topics, "--types": types})
     if stepping:
         _check_stepping(graph, {"--rate": times != 1, "--loop": loop})
@@ -99,12 +102,12 @@ def replay(  # noqa: PLR0917
             timeline = _timeline(reader, start, end, times, loop)
             if stepping:
                 span = [f"--from={start}"] * bool(start) + [f"--to={end}"] * bool(end)
-                wish = steps.Wish(
-                    graph, set_, name, only or [], without or [], span, out, chain, against, twice, as_json
-                )
+                nodes = only or [], without or [], act or []
+                wish = steps.Wish(graph, set_, name, *nodes, span, out, chain, against, twice, as_json)
                 steps.run(reader, timeline, wish)
             elif graph:
-                _with_graph(reader, timeline, (graph, set_, name), only or [], without or [], as_json)
+                nodes = only or [], without or [], act or []
+                _with_graph(reader, timeline, (graph, set_, name), *nodes, as_json)
             else:
                 _alone(reader, timeline, name, topics, types or [], as_json)
     except (TopicError, AlreadyRunningError, LogError) as error:
@@ -163,19 +166,22 @@ def _with_graph(  # noqa: PLR0917
     given: tuple[str, list[str], str],
     only: list[str],
     without: list[str],
+    act: list[str],
     as_json: bool,
 ) -> None:
     from zuluko.cli.graphs import _load
-    from zuluko.launch import record_entry, view
+    from zuluko.launch import held, record_entry, view
     from zuluko.launch.replayed import ReplayError, stand_in
     from zuluko.launch.supervisor import Supervisor
 
     checked = _load(*given)
     record_entry.leave_out(checked)
     try:
-        stand_in(checked, reader, timeline, only=only, without=without)
+        found = stand_in(checked, reader, timeline, only=only, without=without, act=act)
     except ReplayError as error:
         fail(error)
+    if found:
+        print(held.sentence(found), file=sys.stderr, flush=True)
     style: view.Style = "json" if as_json else "auto"
     sys.exit(Supervisor(checked, lambda events: view.watch(checked, events, style=style)).run())
 

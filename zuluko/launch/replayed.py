@@ -9,6 +9,7 @@ from zuluko.bus.message import tag
 from zuluko.bus.versions import refusal
 from zuluko.document import nearest
 from zuluko.launch.graph import Entry, Graph, Restart, Topic
+from zuluko.launch.held import hold_back
 from zuluko.launch.signature import Signature
 from zuluko.log import schema_in
 from zuluko.nodes.player import Timeline, player
@@ -28,16 +29,20 @@ def stand_in(
     *,
     only: Collection[str] = (),
     without: Collection[str] = (),
-) -> None:
+    act: Collection[str] = (),
+) -> dict[str, str]:
     """Puts players in the place of the nodes whose topics the log holds: of those in ``only``, where any are
     named, and not of those in ``without``. A program outside the graph that publishes a topic is meant by the
     topic's name. Nodes that nobody hears any more are left out, but for those that take commands.
+
+    Of the nodes that run, those that act on the world are held back, but for those in ``act``; gives by name
+    how (``held.hold_back``).
 
     Raises ReplayError where that leaves nothing to replay, or nothing to run, and for a topic that the log
     holds with another type.
     """
     nodes = {**graph.entries, **{topic.name: _outside(topic) for topic in graph.external}}
-    for name in (*only, *without):
+    for name in (*only, *without, *act):
         if name not in nodes:
             known = nearest(name, nodes) or f"; there are: {', '.join(nodes)}"
             raise ReplayError(f"{graph.name} has no node `{name}`{known}")
@@ -57,6 +62,7 @@ def stand_in(
         graph.entries[name] = _player(graph, nodes[name], reader, timeline)
     _take_in(graph, chosen)
     _leave_out(graph, before, kept=set(chosen))
+    return hold_back(graph, act)
 
 
 def _outside(topic: Topic) -> Entry:

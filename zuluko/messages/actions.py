@@ -222,6 +222,8 @@ class SetCommand(Command, tag="SetCommand/1"):
     ``value``           as it would stand there: ``15``, ``5s``, ``[ana, ben]``
     """
 
+    within_graph: ClassVar[bool] = True
+
     node: str
     name: str
     value: Setting
@@ -245,6 +247,8 @@ class SetState(Message, tag="SetState/1"):
 
 class PublishCommand(Command, tag="PublishCommand/1"):
     """Says something to all who listen, on the topic of the node that it is given to."""
+
+    within_graph: ClassVar[bool] = True
 
     text: str = ""
     value: float = 0.0

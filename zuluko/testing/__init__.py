@@ -65,12 +65,14 @@ def lockstep(
     *,
     only: Collection[str] = (),
     without: Collection[str] = (),
+    act: Collection[str] = (),
     **params: Any,
 ) -> Said:
     """Runs a launch file or a stock graph over a log, which stands in for the nodes whose topics it holds,
     as ``zuluko replay LOG GRAPH --lockstep`` does.
 
     ``only``, ``without``  of those nodes, which the log stands in for, and which run all the same
+    ``act``                those that act for real; the others that would are held back
     ``params``             the graph's parameters
 
     Raises LockstepError, with the node's own error as its cause, where a node fails.
@@ -85,7 +87,7 @@ def lockstep(
     record_entry.leave_out(checked)
     said: dict[str, list[Any]] = {}
     with LogReader(Path(log)) as reader:
-        replayed.stand_in(checked, reader, Timeline(*reader.span), only=only, without=without)
+        replayed.stand_in(checked, reader, Timeline(*reader.span), only=only, without=without, act=act)
         outputs = (topic for entry in checked.entries.values() for topic in entry.outputs)
         decoders = {topic.name: Decoder(topic.kind) for topic in outputs}
 
