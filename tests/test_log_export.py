@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import defaultdict
+from typing import Annotated
 
 import av
 import foxglove
@@ -37,7 +38,7 @@ from tests.logs_of_kinds import (
 )
 from tests.running import zuluko
 from tests.test_log import boundaries, strictly
-from zuluko import record
+from zuluko import Array, Message, record
 from zuluko.bus.log_reader import LogReader
 from zuluko.bus.log_writer import LogError, LogWriter
 from zuluko.bus.wire import Encoder
@@ -606,6 +607,45 @@ def test_a_torn_log_is_exported_as_far_as_it_goes(log, tmp_path):
     done = zuluko("log", "export", str(torn), str(tmp_path / "tables"), "--as", "csv")
     assert done.stderr == f"{torn} is torn: this is what stands before byte {end} of {torn.stat().st_size}\n"
     assert sum(int(line.split(": ")[1].split()[0]) for line in done.stdout.splitlines()) == count > 10
+
+
+@pytest.mark.parametrize("write", [to_foxglove, to_ros1, to_ros2])
+def test_pictures_that_are_too_small_to_be_shown_are_told_once_with_their_number(tmp_path, write):
+    frames = [Frame(image=np.zeros((7 if n < 3 else 8, 20, 3), np.uint8), stamp=BEGIN + n) for n in range(5)]
+    record(frames, tmp_path / "a.mcap", "camera")
+    with LogReader(tmp_path / "a.mcap") as reader:
+        part = Part(reader)
+        (said, _) = write(part, tmp_path / "out")
+        assert said == f"{tmp_path / 'out'}: 2 messages on 1 topics"
+        told = list(part.told())
+    assert told == ["camera: 3 messages left out: a picture under 8 pixels a side is not shown"]
+
+
+def test_a_film_tells_of_pictures_that_are_too_small(tmp_path):
+    small, large = np.zeros((7, 20, 3), np.uint8), np.zeros((16, 20, 3), np.uint8)
+    record(
+        [Frame(image=large, stamp=BEGIN), Frame(image=small, stamp=BEGIN + 1)], tmp_path / "a.mcap", "camera"
+    )
+    with LogReader(tmp_path / "a.mcap") as reader:
+        part = Part(reader)
+        list(to_film(part, tmp_path / "a.mp4"))
+        assert list(part.told()) == [
+            "camera: 1 message left out: a picture under 8 pixels a side is not shown"
+        ]
+    record([Frame(image=small, stamp=BEGIN)], tmp_path / "b.mcap", "camera")
+    done = zuluko("log", "export", str(tmp_path / "b.mcap"), str(tmp_path / "b.mp4"))
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        "no pictures for a film; camera: a picture under 8 pixels a side is not shown\n"
+    )
+
+
+def test_an_array_of_a_message_of_ones_own_may_be_small_without_a_word(tmp_path):
+    class Turned(Message, tag="ExportTurned/1"):
+        matrix: Annotated[np.ndarray, Array("f4", (3, 3))]
+
+    record([Turned(matrix=np.eye(3, dtype="f4"), stamp=BEGIN)], tmp_path / "a.mcap", "turned")
+    export(to_foxglove, tmp_path / "a.mcap", tmp_path / "out.mcap")
 
 
 def test_what_does_not_fit_its_type_is_left_out_and_told(tmp_path):

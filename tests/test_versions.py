@@ -1,5 +1,7 @@
 """A log whose message types have changed: fields added read, an `upgrade` is applied, and the rest is told."""
 
+import csv
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 import pytest
+from mcap.reader import make_reader
 
 from tests.running import ROOT, write, zuluko
 from zuluko import Array, Message, read, record
@@ -279,6 +282,43 @@ def test_lockstep_cat_and_replay_upgrade(lamps, tmp_path):
     assert "left out" not in done.stderr
     done = zuluko("replay", log, graph, "--only", "lamp", "--json")
     assert '"messages": {"lamp": 4, "eye": 4}' in done.stdout, done.stdout + done.stderr
+
+
+def test_exports_and_plots_upgrade(lamps, tmp_path):
+    log, _, file = lamps
+    done = zuluko("log", "export", log, str(tmp_path / "new.csv"), "--types", str(file))
+    assert (done.returncode, done.stderr) == (0, "")
+    header, *rows = csv.reader((tmp_path / "new.csv").read_text().splitlines())
+    assert "kilolux" not in header
+    assert [row[header.index("lux")] for row in rows] == ["0.0", "1000.0", "2000.0", "3000.0"]
+    assert zuluko("log", "export", log, str(tmp_path / "old.csv")).returncode == 0
+    assert "kilolux" in (tmp_path / "old.csv").read_text()
+
+    done = zuluko("log", "export", log, str(tmp_path / "fox.mcap"), "--types", str(file))
+    assert done.stdout.splitlines()[1].split() == ["lamp", "VersionsLamp/2"], done.stderr
+    with (tmp_path / "fox.mcap").open("rb") as stream:
+        found = [
+            (json.loads(schema.data), json.loads(message.data))
+            for schema, _, message in make_reader(stream).iter_messages()
+        ]
+    assert [message["lux"] for _, message in found] == [0, 1000, 2000, 3000]
+    assert {"lux"} == {name for schema, _ in found for name in schema["properties"]} - {"type", "stamp"}
+
+    done = zuluko("log", "plot", log, "lamp.lux", "--types", str(file))
+    assert "3000" in done.stdout, done.stderr
+    assert zuluko("log", "plot", log, "lamp.kilolux").returncode == 0
+    done = zuluko("log", "plot", log, "lamp.kilolux", "--types", str(file))
+    assert (done.returncode, "no message has `lamp.kilolux`" in done.stderr) == (1, True)
+
+
+def test_an_export_tells_what_cannot_be_upgraded(lamps, tmp_path):
+    log, _, file = lamps
+    file.write_text(file.read_text().replace('fields["kilolux"]', '{0.0: 0.0}[fields["kilolux"]]'))
+    done = zuluko("log", "export", log, str(tmp_path / "a.csv"), "--types", str(file))
+    assert done.returncode == 0
+    told = "lamp: 3 messages left out: VersionsLamp/1 cannot become VersionsLamp/2: `upgrade` from 1: there is no field"
+    assert done.stderr.startswith(told)
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == 2
 
 
 def test_rules_are_asked_over_an_older_log(lamps, tmp_path):

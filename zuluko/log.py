@@ -128,12 +128,20 @@ def schema_in(reader: LogReader, topic: str) -> dict[str, Any]:
 def upgrades(reader: LogReader) -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
     """For each topic of a log whose type this program has in a newer version, what upgrades a message's plain
     fields. It raises VersionError, and WireError for an array that is none."""
-    found: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+    return {
+        topic: partial(plainly, kind, reader.type_of(topic), from_log)
+        for topic, kind in newer(reader).items()
+    }
+
+
+def newer(reader: LogReader) -> dict[str, type[Message]]:
+    """The newer version, with an ``upgrade``, that this program has of a topic's type; by topic."""
+    found = {}
     for topic in reader.topics:
         have = reader.type_of(topic)
         kind = fitting(known_types(), have)
         if kind and tag(kind) != have and not refusal(kind, have, {}):
-            found[topic] = partial(plainly, kind, have, from_log)
+            found[topic] = kind
     return found
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn
 
 import typer
 
-from zuluko.cli.log import From, Log, To, Topics, _known, _span, opened
+from zuluko.cli.log import From, Log, To, Topics, Types, _known, _span, import_types, opened
 from zuluko.cli.progress import shown
 from zuluko.cli.say import fail
 
@@ -41,6 +41,7 @@ def export(  # noqa: PLR0917
     start: From = "",
     end: To = "",
     boxes: Boxes = False,
+    types: Types = None,
 ) -> None:
     """Write a log for other programs: for Foxglove, ROS 1 or 2, as CSV, Parquet or a film."""
     from zuluko.bus.log_writer import LogError
@@ -49,6 +50,7 @@ def export(  # noqa: PLR0917
     name = _kind(kind, out)
     if boxes and name != "video":
         fail(f"--boxes draws into a film; this writes {name}", 2)
+    import_types(types or [])
     with opened(log) as reader, _stops():
         begin, last = _span(reader, start, end)
         part = Part(reader, _known(reader, topics), begin, last)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zuluko.cli.log import From, Log, To, _span, opened
+from zuluko.cli.log import From, Log, To, Types, _span, import_types, opened
 from zuluko.cli.progress import shown
 from zuluko.cli.say import fail
 
@@ -27,7 +27,9 @@ Out = Annotated[Path | None, typer.Option("--out", "-o", help="a picture to writ
 COLUMNS = 1200  # of a picture; about as many pixels
 
 
-def plot(log: Log, fields: Fields, start: From = "", end: To = "", out: Out = None) -> None:
+def plot(  # noqa: PLR0917
+    log: Log, fields: Fields, start: From = "", end: To = "", out: Out = None, types: Types = None
+) -> None:
     """Show fields over time: numbers as lines, all of a group in one panel, states as steps."""
     from zuluko.bus.log_writer import LogError
     from zuluko.log_export.part import Part
@@ -36,6 +38,7 @@ def plot(log: Log, fields: Fields, start: From = "", end: To = "", out: Out = No
     if out and out.suffix not in picture.ENDINGS:
         fail(f"--out {out}: write a name that ends in {', '.join(picture.ENDINGS)}", 2)
     size = shutil.get_terminal_size()
+    import_types(types or [])
     with opened(log) as reader:
         part = Part(reader, None, *_span(reader, start, end))
         if not reader.contents.places or part.start > part.end:

@@ -12,7 +12,7 @@ from zuluko.bus.log_writer import LogError
 from zuluko.bus.wire import WireError
 from zuluko.log_export.lines import named
 from zuluko.log_export.part import Item, Part
-from zuluko.log_export.pictures import Picture, pictures
+from zuluko.log_export.pictures import FRAME, Picture, pictures, unseen
 from zuluko.log_export.whole import whole
 from zuluko.messages import Face, Faces
 
@@ -73,7 +73,9 @@ def _topic(part: Part) -> str:
     firsts = {topic: next(part.of([topic]), None) for topic in part.topics}
     found = [topic for topic, item in firsts.items() if item and _picture(item)]
     if not found:
-        raise LogError(f"{part.reader.path} has no pictures for a film; it needs a topic of Frames")
+        frames = [item for item in firsts.values() if item and item.kind == FRAME]
+        why = f"{frames[0].topic}: {unseen(frames[0].body)}" if frames else "it needs a topic of Frames"
+        raise LogError(f"{part.reader.path} has no pictures for a film; {why}")
     if len(found) > 1:
         raise LogError(f"a film shows one topic; choose it with --topic: {', '.join(found)}")
     return found[0]
@@ -98,7 +100,7 @@ def _pixels(part: Part, item: Item) -> "Pixels | None":
         part.leave_out(item.topic, error)
         return None
     if image is None:
-        part.leave_out(item.topic, "it has no picture that can be read")
+        part.leave_out(item.topic, unseen(item.body))
     elif image.ndim == 2 or image.shape[2] == 1:
         image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
     return image
@@ -109,7 +111,7 @@ class _FacesAhead:
 
     def __init__(self, part: Part) -> None:
         reader = part.reader
-        topics = [topic for topic in reader.topics if reader.type_of(topic) == "Faces/1"]
+        topics = [topic for topic in reader.topics if part.type_of(topic) == "Faces/1"]
         if not topics:
             raise LogError(f"{reader.path} has no Faces to draw with --boxes")
         self._part = Part(reader, topics, part.start)

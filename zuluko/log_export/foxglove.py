@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zuluko.bus.log_reader import schema_of
 from zuluko.bus.log_writer import LogError, LogFullError, LogWriter
 from zuluko.bus.wire import WireError
 from zuluko.log_export import plain_json
 from zuluko.log_export.lines import SAYS, Line
 from zuluko.log_export.part import Item, Part
-from zuluko.log_export.pictures import pictures, topic_of
+from zuluko.log_export.pictures import FRAME, shown, topic_of
 from zuluko.log_export.whole import whole
 
 if TYPE_CHECKING:
@@ -66,12 +65,12 @@ class _Export:
         stamp = item.body.get("stamp")
         stamp = stamp if isinstance(stamp, int) else item.received
         drawn = self._made.DRAWN.get(item.kind)
-        if item.kind != "Frame/1" and not (drawn and not drawn.beside):
+        if item.kind != FRAME and not (drawn and not drawn.beside):
             self._json(item)
         if drawn and (message := self._part.typed(item, drawn.kind)):
             self._message(item, f"{item.topic}/{drawn.beside}".rstrip("/"), drawn.make(message))
         try:
-            for one in pictures(item.body):
+            for one in shown(self._part, item):
                 topic = topic_of(item.topic, item.kind, one)
                 self._message(item, topic, self._made.picture(one, topic, stamp))
         except WireError as error:
@@ -91,12 +90,9 @@ class _Export:
         self._write(item, topic, schema.name, schema.data, message.encode(), ("protobuf", "protobuf"))
 
     def _json(self, item: Item) -> None:
-        contents = self._part.reader.contents
         schema = b""
         if item.topic not in self.schemas:
-            schema = plain_json.schema(
-                schema_of(contents, contents.channels[self._part.reader.topics[item.topic]])
-            )
+            schema = plain_json.schema(self._part.schema(item.topic))
         try:
             data = plain_json.encode(item.body)
         except (ValueError, TypeError, RecursionError) as error:

@@ -9,9 +9,11 @@ import numpy as np
 
 from zuluko.bus.log_reader import LogReader
 from zuluko.bus.log_writer import LogError
-from zuluko.bus.message import Message, check_arrays
+from zuluko.bus.message import Message, check_arrays, tag
+from zuluko.bus.topics import schema
+from zuluko.bus.versions import VersionError
 from zuluko.bus.wire import Decoder, WireError
-from zuluko.log import from_log
+from zuluko.log import from_log, newer, schema_in, upgrades
 
 M = TypeVar("M", bound=Message)
 
@@ -31,8 +33,8 @@ class Item(NamedTuple):
 class Part:
     """Some topics of a log (all, unless told) from ``start`` to before ``end``, log times in ns.
 
-    It can be gone through several times. What cannot be read is left out and counted, and told by ``told``.
-    Raises LogError where there is nothing.
+    It can be gone through several times. Messages of an older version than this program's are upgraded. What
+    cannot be read is left out and counted, and told by ``told``. Raises LogError where there is nothing.
     ``on_progress`` hears the log time of each message.
     """
 
@@ -52,7 +54,16 @@ class Part:
         self.end = last if end is None else min(last, end)
         self.on_progress = on_progress
         self._limits = start, end
+        self._newer, self._upgrades = newer(reader), upgrades(reader)
         self._unread: dict[str, Counter[str]] = {}
+
+    def type_of(self, topic: str) -> str:
+        """The wire name of a topic's type, upgraded."""
+        return tag(self._newer[topic]) if topic in self._newer else self.reader.type_of(topic)
+
+    def schema(self, topic: str) -> dict[str, Any]:
+        """The JSON schema of a topic's messages, upgraded; empty where the log has none."""
+        return schema(self._newer[topic]) if topic in self._newer else schema_in(self.reader, topic)
 
     def __iter__(self) -> Iterator[Item]:
         found = self.of(self.topics)
@@ -70,12 +81,15 @@ class Part:
             self.on_progress(message.received)
             try:
                 envelope: Any = decode(message.data)
-            except WireError as error:
+                body = envelope.body
+                if topic in self._upgrades and isinstance(body, dict):
+                    body = self._upgrades[topic](body)
+            except (WireError, VersionError) as error:
                 self.leave_out(topic, error)
                 continue
-            if isinstance(envelope.body, dict):
-                kind = str(envelope.body.get("type", ""))
-                yield Item(topic, kind, message.received, envelope.sent, envelope.seq, envelope.body)
+            if isinstance(body, dict):
+                kind = str(body.get("type", ""))
+                yield Item(topic, kind, message.received, envelope.sent, envelope.seq, body)
             else:
                 self.leave_out(topic, "its body is no map")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,6 +10,10 @@ from zuluko.bus.jpeg import size as jpeg_size
 from zuluko.bus.wire import WireError, plain_dtype, plain_shape
 from zuluko.log import from_log
 
+if TYPE_CHECKING:
+    from zuluko.log_export.part import Item, Part
+
+FRAME = "Frame/1"
 SMALLEST = 8  # pixels each way; what is smaller is a table of numbers
 
 # What ROS and Foxglove both call the layout of an array, by its numbers and how many there are a pixel.
@@ -50,6 +54,27 @@ def pictures(body: dict[str, Any]) -> Iterator[Picture]:
             yield found
 
 
+def shown(part: "Part", item: "Item") -> Iterator[Picture]:
+    """The pictures of a message of a part, which counts a Frame that has none; raises WireError."""
+    count = 0
+    for count, one in enumerate(pictures(item.body), 1):  # noqa: B007
+        yield one
+    if item.kind == FRAME and not count:
+        part.leave_out(item.topic, unseen(item.body))
+
+
+def unseen(body: dict[str, Any]) -> str:
+    """Why a Frame without pictures has none."""
+    form = body.get("image")
+    try:
+        shape = plain_shape(form["shape"]) if isinstance(form, dict) and "shape" in form else ()
+    except WireError as error:
+        return str(error)
+    if min(shape[:2], default=SMALLEST) < SMALLEST:
+        return f"a picture under {SMALLEST} pixels a side is not shown"
+    return "it has no picture that can be read"
+
+
 def _picture(field: str, form: dict[str, Any]) -> Picture | None:
     shape = plain_shape(form["shape"])
     channels = shape[2] if len(shape) == 3 else 1
@@ -64,4 +89,4 @@ def _picture(field: str, form: dict[str, Any]) -> Picture | None:
 
 def topic_of(topic: str, kind: str, picture: Picture) -> str:
     """Where a picture is shown: a Frame's on the topic itself, another's beside its message."""
-    return topic if kind == "Frame/1" else f"{topic}/{picture.field}"
+    return topic if kind == FRAME else f"{topic}/{picture.field}"

@@ -10,7 +10,7 @@ from zuluko.bus.log_writer import LogError
 from zuluko.bus.wire import WireError
 from zuluko.log_export import plain_json, ros
 from zuluko.log_export.part import Item, Part
-from zuluko.log_export.pictures import pictures, topic_of
+from zuluko.log_export.pictures import FRAME, shown, topic_of
 from zuluko.log_export.whole import whole
 from zuluko.messages import Transforms
 
@@ -122,7 +122,7 @@ class _Export:
         elif pair:
             if message := self._part.typed(item, pair.kind):
                 self._write(item, self._name(item.topic), pair.make(message, self._types))
-        elif item.kind != "Frame/1":
+        elif item.kind != FRAME:
             self._json(item)
         self._pictures(item)
 
@@ -137,7 +137,7 @@ class _Export:
     def _pictures(self, item: Item) -> None:
         stamp = item.body.get("stamp")
         try:
-            for found in pictures(item.body):
+            for found in shown(self._part, item):
                 topic = topic_of(item.topic, item.kind, found)
                 stamp = stamp if isinstance(stamp, int) else item.received
                 made = ros.picture(found, stamp, topic, self._types)

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from zuluko.bus.log_reader import LogReader, schema_of
 from zuluko.bus.log_writer import LogError
 from zuluko.document import nearest
 from zuluko.log_export import plain_json
@@ -37,7 +36,7 @@ class Panel:
 
 def panels(part: Part, named: Iterable[str], columns: int) -> list[Panel]:
     """Reads the fields that were named, in so many columns; raises LogError for one that is nowhere."""
-    found = [_panel(part.reader, text) for text in named]
+    found = [_panel(part, text) for text in named]
     by_topic: dict[str, list[Panel]] = {}
     for panel in found:
         by_topic.setdefault(panel.topic, []).append(panel)
@@ -55,8 +54,9 @@ def panels(part: Part, named: Iterable[str], columns: int) -> list[Panel]:
     return found
 
 
-def _panel(reader: LogReader, text: str) -> Panel:
+def _panel(part: Part, text: str) -> Panel:
     """The topic and the field that a name means: a topic's own name may have dots."""
+    reader = part.reader
     fitting = [topic for topic in reader.topics if text == topic or text.startswith(f"{topic}.")]
     if not fitting:
         known = nearest(text.partition(".")[0], reader.topics)
@@ -64,13 +64,12 @@ def _panel(reader: LogReader, text: str) -> Panel:
         raise LogError(f"{reader.path} has no topic that `{text}` begins with{what}")
     topic = max(fitting, key=len)
     steps = [step for step in text[len(topic) + 1 :].split(".") if step]
-    return Panel(text, topic, steps, _told(reader, topic, steps))
+    return Panel(text, topic, steps, _told(part, topic, steps))
 
 
-def _told(reader: LogReader, topic: str, steps: list[str]) -> str:
+def _told(part: Part, topic: str, steps: list[str]) -> str:
     """What a type's schema says of a field, or of the group that it is in."""
-    contents = reader.contents
-    schema = plain_json.plain(schema_of(contents, contents.channels[reader.topics[topic]]))
+    schema = plain_json.plain(part.schema(topic))
     said = ""
     for step in steps:
         schema = schema.get("items", {}) if step.isdecimal() else schema.get("properties", {}).get(step, {})
