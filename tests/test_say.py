@@ -208,3 +208,4 @@ def test_one_rule_relies_on_what_another_said(tmp_path):
         graph.wait_for("mode", "taken (near)")
         graph.wait_for("voice", "done: it is taken (tell)")
         assert graph.stop() == 0
+        assert graph.summary["unlocks"] is None  # there is no lock

@@ -168,3 +168,17 @@ def test_the_summary_of_a_graph_without_a_door_names_its_topics():
     teller = Teller().hear("count", Faces(), 1)
     rows = dict(summary_rows(teller.story.summary()))
     assert rows == {"messages": "count 1", "lost on the way": "nothing"}
+
+
+def test_a_graph_without_a_lock_is_not_told_of_one():
+    story = Story({}, start=0, has_truth=True, has_lock=False)
+    story.hear("camera", Envelope(1, 1, SECOND, (), Frame(stamp=SECOND, image=IMAGE, scene="owner")), SECOND)
+    story.hear("rules.decision", Envelope(1, 1, SECOND, (), Decision(rule="a", outcome="fired", stamp=1)), 1)
+    summary = story.summary()
+    assert (summary["good"], summary["verdict"], summary["unlocks"]) == (True, "", None)
+    rows = dict(summary_rows(summary))
+    assert rows["decisions"] == "1, of which 1 fired"
+    assert not {"unlocks", "verdict"} & rows.keys()
+    locked = Story({}, start=0)
+    locked.hear("rules.decision", Envelope(1, 1, SECOND, (), Decision(rule="a", outcome="false", stamp=1)), 1)
+    assert dict(summary_rows(locked.summary()))["unlocks"] == "0"

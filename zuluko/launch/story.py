@@ -46,12 +46,15 @@ class Scenes:
 
 
 class Story:
-    """Fed with each envelope (``hear``) and each of the supervisor's events (``note``)."""
+    """Fed with each envelope (``hear``) and each of the supervisor's events (``note``). A graph without a
+    lock is not judged by one."""
 
-    def __init__(self, holds: dict[str, float], start: int, *, has_truth: bool = False) -> None:
+    def __init__(
+        self, holds: dict[str, float], start: int, *, has_truth: bool = False, has_lock: bool = True
+    ) -> None:
         self._holds = holds  # a rule's own `for`, in seconds
         self._start = start
-        self._has_truth = has_truth
+        self._has_truth, self._has_lock = has_truth, has_lock
         self.events: deque[Event] = deque(maxlen=1000)
         self.states: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
@@ -200,7 +203,7 @@ class Story:
         """Whether the lock opened for the owner and for nobody else; true without ground truth."""
         if self.counts["overdue"]:
             return False, "the lock stayed open longer than it was told"
-        if not self.has_truth:
+        if not self.has_truth or not self._has_lock:
             return True, ""
         wrong = [scene or "an unknown scene" for scene in self.opened_for if scene != "owner"]
         if wrong:
@@ -212,7 +215,8 @@ class Story:
         return False, "the lock did not open for the owner"
 
     def summary(self) -> dict[str, Any]:
-        """The figures of the whole run; times in milliseconds, None where there was no unlock."""
+        """The figures of the whole run; times in milliseconds, None where there was no unlock, as is their
+        number where there is no lock."""
         latencies = [latency * 1000 for latency in self.latencies]
         good, why = self.verdict()
         return {
@@ -221,7 +225,7 @@ class Story:
             "faces": self.counts["faces"],
             "decisions": self.counts["decisions"],
             "fired": self.counts["decisions fired"],
-            "unlocks": self.counts["unlocks"],
+            "unlocks": self.counts["unlocks"] if self._has_lock else None,
             "refused": self.counts["refused"],
             "evidence_to_unlock_ms": {
                 "median": round(median(latencies), 1) if latencies else None,

@@ -26,6 +26,7 @@ from zuluko.launch.graph import Graph
 from zuluko.launch.runner import ORPHANED, outlive_by
 from zuluko.launch.story import Event, Story
 from zuluko.launch.teller import aloud
+from zuluko.messages import LockState
 
 REFRESH = 125  # ms between two pictures of the screen
 MOST_AT_ONCE = 100  # messages of one topic before the others have their turn
@@ -65,7 +66,8 @@ def _watch(graph: Graph, events: int, style: Style) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # of a whole group: the supervisor acts, and hangs up
     outlive_by(ORPHANED)
     demo = any(entry.options.get("source") == "demo" for entry in graph.entries.values())
-    story = Story(_holds(graph), clock.now(), has_truth=demo)
+    lock = any(topic.kind is LockState for topic in graph.topics)
+    story = Story(_holds(graph), clock.now(), has_truth=demo, has_lock=lock)
     with ExitStack() as stack:
         ears = Ears(graph, events)
         stack.callback(ears.close)
@@ -207,7 +209,9 @@ def summary_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         "frames": summary["frames"] and str(summary["frames"]),
         "faces found": summary["faces"] and str(summary["faces"]),
         "decisions": summary["decisions"] and f"{summary['decisions']}, of which {summary['fired']} fired",
-        "unlocks": summary["decisions"] and f"{summary['unlocks']}{refused}",
+        "unlocks": summary["decisions"]
+        and summary["unlocks"] is not None
+        and f"{summary['unlocks']}{refused}",
         "evidence to unlock": latency["median"] is not None
         and f"{latency['median']:.0f} ms median, {latency['worst']:.0f} ms worst, beyond the rule's `for`",
         "oldest evidence": summary["decisions"] and f"{summary['oldest_evidence_ms']:.0f} ms at a decision",
