@@ -1,7 +1,5 @@
 """A log that is said again while a person watches: paused, sought in and stepped through by the keyboard."""
 
-import os
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -9,14 +7,13 @@ from pathlib import Path
 from zuluko.bus import clock
 from zuluko.bus.message import Message
 from zuluko.cli.keys import Keys
+from zuluko.cli.progress import Progress
 from zuluko.nodes.player import NAP, Due, Lateness, Timeline, play
 
 HINT = "space pauses, arrows go 5 s and 60 s, s steps, q ends"
 SEEKS = {"left": -5, "right": 5, "down": -60, "up": 60}  # s
 ENDS = ("q", "Q", "\x03", "\x04")
 LOOK = 50_000_000  # ns between two looks at the keyboard while messages follow each other
-DRAW = 100_000_000  # ns between two drawings of the bar
-BAR = 30  # characters, where there is room
 
 
 class Playback:
@@ -27,7 +24,8 @@ class Playback:
     ) -> None:
         self.lateness = Lateness()
         self._timeline, self._keys, self._say, self._idle = timeline, keys, say, idle
-        self._bar = Bar(timeline)
+        self._bar = Progress(timeline.start, timeline.end)
+        self._rate = "" if timeline.rate == 1 else f"  x{timeline.rate:g}"
         self._moment = timeline.start
         self._paused: int | None = None  # graph time since which it pauses
         self._looked = 0
@@ -40,9 +38,9 @@ class Playback:
             while since is not None:
                 since = self._play(log, kinds, since)
             if not self._ended:
-                self._bar.draw(self._timeline.end, "")
+                self._bar(self._timeline.end, self._rate, always=True)
         finally:
-            self._bar.end()
+            self._bar.leave()
 
     def _play(self, log: Path, kinds: Mapping[str, type[Message]], since: int) -> int | None:
         """Says what comes from a moment on; gives the moment from which to go on, and None at the end."""
@@ -88,7 +86,7 @@ class Playback:
     def _look(self, now: int) -> None:
         self._looked = now
         self._idle()
-        self._bar.draw(self._here(now), "paused" if self._paused is not None else "", now)
+        self._bar(self._here(now), self._rate + "  paused" * (self._paused is not None))
 
     def _here(self, now: int) -> int:
         """The moment of the log that it is now."""
@@ -111,31 +109,3 @@ class Playback:
         self._moment = moment
         self._look(now)
         return moment
-
-
-class Bar:
-    """How far a replay is, drawn over itself in a terminal, ten times a second."""
-
-    def __init__(self, timeline: Timeline) -> None:
-        self._timeline = timeline
-        self._next = 0
-        self._drawn = False
-        self._is_shown = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-
-    def draw(self, moment: int, state: str, now: int = 0) -> None:
-        """``now`` 0 draws in any case."""
-        if not self._is_shown or 0 < now < self._next:
-            return
-        self._next, self._drawn = now + DRAW, True
-        whole = max(1, self._timeline.end - self._timeline.start)
-        passed = min(max(0, moment - self._timeline.start), whole)
-        rate = "" if self._timeline.rate == 1 else f"  x{self._timeline.rate:g}"
-        text = f"{passed / 1e9:.1f} of {whole / 1e9:.1f} s{rate}{'  ' + state if state else ''}"
-        columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-        if (room := min(BAR, columns - len(text) - 4)) >= 5:
-            text = f"[{'=' * (room * passed // whole):<{room}}] {text}"
-        print(f"\r\x1b[K{text[: columns - 1]}", end="", file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        if self._drawn:
-            print(file=sys.stderr)
