@@ -98,7 +98,7 @@ def commands(page: str) -> list[tuple[str, str]]:
     for kind, text in blocks(page):
         if kind == "console":
             for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
-                command, _, shown = part.partition("\n")
+                command, _, shown = re.sub(r"\\\n *", "", part).partition("\n")
                 found.append((command, shown))
     return found
 

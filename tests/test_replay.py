@@ -216,3 +216,37 @@ def test_a_stream_ends_within_a_damaged_log_with_a_sentence(tmp_path):
     assert done.returncode == 1
     assert f"the chunk at byte {place.offset}" in done.stderr
     assert isinstance(read(log, "faces"), LogStream)
+
+
+COUNTED = """
+nodes:
+  count: {run: "NODES:count", hz: 100, limit: 20}
+  double: {run: "NODES:double", in: {counts: count}}
+  again: {run: "NODES:double", in: {counts: double}}
+"""
+
+
+def counted(folder: Path, topics: str) -> tuple[str, str]:
+    """That graph, and its log of some topics."""
+    graph = write(folder, COUNTED + f"record: {{topics: [{topics}], to: logs}}\n")
+    assert zuluko("up", graph).returncode == 0
+    (log,) = (folder / "logs").iterdir()
+    return graph, str(log)
+
+
+def test_a_replay_in_which_nobody_is_left_to_run_says_so(tmp_path):
+    """`count` is not in the log, and nobody hears it any more."""
+    graph, log = counted(tmp_path, "double, again")
+    for how in ([], ["--lockstep"], ["--lockstep", "--twice"]):
+        done = zuluko("replay", log, graph, *how)
+        assert done.returncode == 1
+        assert "nothing is left to run; name those to replay: --only double" in done.stderr
+
+
+def test_a_node_that_is_to_run_though_the_log_has_it_runs_though_nobody_hears_it(tmp_path):
+    graph, log = counted(tmp_path, "count, double, again")
+    out = tmp_path / "out.mcap"
+    done = zuluko("replay", log, graph, "--without", "double", "--lockstep", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    with LogReader(out) as reader:
+        assert "double.count" in reader.topics

@@ -33,7 +33,8 @@ def stand_in(
 ) -> dict[str, str]:
     """Puts players in the place of the nodes whose topics the log holds: of those in ``only``, where any are
     named, and not of those in ``without``. A program outside the graph that publishes a topic is meant by the
-    topic's name. Nodes that nobody hears any more are left out, but for those that take commands.
+    topic's name. Nodes that nobody hears any more are left out, but for those that take commands and those in
+    ``without``.
 
     Of the nodes that run, those that act on the world are held back, but for those in ``act``; gives by name
     how (``held.hold_back``).
@@ -54,14 +55,14 @@ def stand_in(
     if not chosen:
         what = f"{reader.path} has no topic of the graph {graph.name}"
         raise ReplayError(f"{what}; it has: {', '.join(reader.topics) or 'nothing'}")
-    if graph.entries.keys() <= set(chosen):
-        what = f"{reader.path} stands in for every node of {graph.name}, and nothing is left to run"
-        raise ReplayError(f"{what}; name those to replay, such as: --only {chosen[0]}")
     before = _heard(graph)
     for name in chosen:
         graph.entries[name] = _player(graph, nodes[name], reader, timeline)
     _take_in(graph, chosen)
-    _leave_out(graph, before, kept=set(chosen))
+    _leave_out(graph, before, kept={*chosen, *without})
+    if graph.entries.keys() <= set(chosen):
+        what = f"{reader.path} stands in for every node of {graph.name} that anybody hears"
+        raise ReplayError(f"{what}, and nothing is left to run; name those to replay: --only {chosen[0]}")
     return hold_back(graph, act)
 
 
