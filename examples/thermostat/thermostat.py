@@ -54,10 +54,15 @@ def room(
 
 
 def heater(
-    commands: Stream[HeaterCommand], *, lasts: float = 300.0, every: float = 60.0
+    commands: Stream[HeaterCommand],
+    *,
+    driver: Literal["simulated"] = "simulated",
+    lasts: float = 300.0,
+    every: float = 60.0,
 ) -> Iterator[HeaterState]:
-    """A simulated heater. It goes off when told to, at the end, and ``lasts`` seconds after the evidence
-    of the last command to be on. It tells at each change, and ``every`` so many seconds."""
+    """A heater, of which there is only a simulated one, so that a replay runs it. It goes off when told to,
+    at the end, and ``lasts`` seconds after the evidence of the last command to be on. It tells at each
+    change, and ``every`` so many seconds."""
     state, until, told = HeaterState(stamp=commands.now, state="off", reason="start"), 0, commands.now
     yield state
     while not commands.ended:
