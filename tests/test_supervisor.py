@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.asking import ask
 from tests.running import ROOT, Up, alive, children, up, write, zuluko
 from tests.waiting import until
 
@@ -261,6 +262,19 @@ def test_a_closed_terminal_lets_every_node_clean_up(tmp_path, run_dir):
     assert graph.told("count", "count cleaned up")
     assert graph.told("double", "double cleaned up")
     assert os.listdir(run_dir) == []
+
+
+def test_a_graph_under_nohup_outlives_its_terminal(tmp_path):
+    """`nohup` starts it with SIGHUP ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with up(write(tmp_path, CHAIN)) as graph:
+            graph.wait_for("show", "shown")
+            os.killpg(graph.process.pid, signal.SIGHUP)
+            assert ask(do="restart", node="double")[0]["ok"]
+            assert graph.stop() == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("delay", [0.15, 0.2, 0.25, 0.3, 0.35, 0.4])

@@ -39,10 +39,12 @@ class Command(Message, kw_only=True):
     ``id`` tells a retry from a new command; ``to`` is the node it is meant for (empty: every receiver).
 
     ``needs_fresh_evidence``, of the type: a rule that gives it must say how old its evidence may be, as for
-    all that opens or moves; what only tells somebody may say False.
+    all that opens or moves; what only tells somebody may say False. ``within_graph``, of the type: what it
+    asks for stays within the graph, and is obeyed in a replay, too.
     """
 
     needs_fresh_evidence: ClassVar[bool] = True
+    within_graph: ClassVar[bool] = False
 
     id: str
     to: str = ""

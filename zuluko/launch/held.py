@@ -5,13 +5,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from zuluko.bus.message import Command
 from zuluko.launch import functions, options, settings
 from zuluko.launch.graph import Entry, Graph, Wire
 from zuluko.launch.signature import Signature, defaults
 from zuluko.nodes.withheld import withheld
 
 SIMULATED = "simulated"
-INSIDE = "within_graph"  # of a Command's type: whether what it asks for stays within the graph
 
 
 def hold_back(graph: Graph, act: Collection[str] = ()) -> dict[str, str]:
@@ -50,7 +50,7 @@ def _held(entry: Entry) -> tuple[Entry, str] | None:
 
 def _is_outward(wire: Wire) -> bool:
     """Whether it takes commands to do something outside the graph."""
-    return not all(getattr(topic.kind, INSIDE, False) for topic in wire.topics)
+    return not all(issubclass(topic.kind, Command) and topic.kind.within_graph for topic in wire.topics)
 
 
 def _can_be_simulated(entry: Entry) -> bool:

@@ -132,7 +132,8 @@ class Supervisor:
         self._wakeup = (reader, writer)
         self._selector.register(reader, selectors.EVENT_READ, self._on_signal)
         for number in _STOPS:
-            signal.signal(number, lambda *_: None)
+            if not (number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN):  # nohup
+                signal.signal(number, lambda *_: None)
 
     def _on_signal(self) -> None:
         numbers = self._wakeup[0].recv(64)
