@@ -152,3 +152,26 @@ def pouring_out(ticks: Stream[Tick], *, lines: int = 20_000) -> None:
         for number in range(lines):
             print(f"line {number}")
         raise OSError("the bucket is empty")
+
+
+def working(ticks: Stream[Tick], *, mark: Path) -> Iterator[Status]:
+    """Has more to do for one message while the mark is there."""
+    for tick in ticks:
+        while mark.exists():
+            pass
+        yield Status(stamp=tick.stamp)
+
+
+def sleeping(counts: Stream[Count]) -> Iterator[Status]:
+    """Hangs in a sleep."""
+    for _ in counts:
+        print("hangs", flush=True)
+        time.sleep(1000)
+    yield Status()
+
+
+def greedy() -> Iterator[Status]:
+    """Takes its core whole, and never says anything."""
+    while True:
+        pass
+    yield Status()

@@ -293,7 +293,7 @@ def test_a_node_that_hangs_is_killed_and_comes_back(tmp_path):
     text = CHAIN.replace("NODES:show", "NODES:hanging").replace(", last: double", "")
     with up(write(tmp_path, text)) as graph:
         graph.wait_for("show", "hangs")
-        killed = graph.wait_for("show", "gave no sign of life for 5 s and is killed")
+        killed = graph.wait_for("show", "hangs: gave no sign of life for 5 s and is killed")
         graph.wait_for("show", "ready", killed)
 
 

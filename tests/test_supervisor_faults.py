@@ -36,7 +36,7 @@ def test_a_node_that_hangs_is_killed_says_where_and_comes_back(tmp_path, how, wh
     with up(file) as graph:
         graph.wait_for("node", "hangs")
         first = graph.children()["node"]
-        killed = graph.wait_for("node", "gave no sign of life for 1.5 s and is killed")
+        killed = graph.wait_for("node", "hangs: gave no sign of life for 1.5 s and is killed")
         graph.wait_for("node", "ready", killed)
         assert graph.children()["node"] != first
         until(lambda: graph.told("node", f"in {where}"), what="a traceback of where it hung")
@@ -45,7 +45,9 @@ def test_a_node_that_hangs_is_killed_says_where_and_comes_back(tmp_path, how, wh
 def test_a_source_that_hangs_in_c_is_killed_and_comes_back(tmp_path):
     with up(graph_of(tmp_path, node='run: "FAULTY:held_source"')) as graph:
         graph.wait_for("node", "hangs")
-        killed = graph.wait_for("node", "gave no sign of life for 5 s, held up outside Python and is killed")
+        killed = graph.wait_for(
+            "node", "hangs: gave no sign of life for 5 s, held up outside Python and is killed"
+        )
         graph.wait_for("node", "ready", killed)
 
 
@@ -54,8 +56,8 @@ def test_a_source_may_wait_for_ever_unless_it_is_told_how_long(tmp_path):
         tmp_path, patient='run: "FAULTY:button"', button='run: "FAULTY:button", restart: {silence: 2s}'
     )
     with up(file) as graph:
-        killed = graph.wait_for("button", "gave no sign of life for 2 s and is killed")
-        graph.wait_for("button", "gave no sign of life for 2 s and is killed", killed)
+        killed = graph.wait_for("button", "hangs: gave no sign of life for 2 s and is killed")
+        graph.wait_for("button", "hangs: gave no sign of life for 2 s and is killed", killed)
         assert not graph.told("patient", "killed")
         assert node("patient")["state"] == "ready"
 

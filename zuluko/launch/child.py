@@ -6,7 +6,7 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -17,11 +17,14 @@ from zuluko.launch.fork import fork
 from zuluko.launch.graph import Entry, Graph
 from zuluko.launch.limits import Usage
 from zuluko.launch.restarts import Restarts, together
+from zuluko.launch.starvation import SOONEST, Starvation
 from zuluko.launch.status import Member
 
 LONGEST_LINE = 4096  # bytes of a node's log
 LAST = 20  # lines that are shown again when it has failed
 SILENCE = 5.0  # s without a sign of life, after which a process hangs
+STARVED = 6  # times as long a process may be silent that had no core to run on
+LOOKS = 4  # at a process in the time that it may be silent
 DUMP = 0.5  # s that a hung process has to write down where it hangs
 
 State = Literal["waiting", "starting", "ready", "degraded", "failing", "stopped", "ended", "off"]
@@ -32,6 +35,26 @@ def _printable(raw: bytes) -> str:
     """A line of a log as it may stand in anybody's terminal: cut, and without control characters."""
     text = raw[:LONGEST_LINE].decode(errors="replace").rstrip().expandtabs(4)
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+@dataclass(frozen=True)
+class Silence:
+    """Of a node's loop, or of its process: ``since`` when (s, on the monotonic clock), how long it may last
+    at ``most``, and ``where`` it hangs then."""
+
+    since: float
+    most: float
+    where: str = ""
+    of_loop: bool = True
+
+
+def _silence(entry: Entry) -> float | None:
+    """s that a node's loop may be silent, if there is a limit."""
+    return entry.restart.silence or (SILENCE if entry.is_driven else None)
+
+
+def _shares(silent: float, waited: float) -> str:
+    return f"{silent:.1f} s ({waited:.1f} s waiting for a processor core)"
 
 
 @dataclass
@@ -71,11 +94,16 @@ class Child:
     _log: int = -1
     _control: socket.socket | None = None
     _unfinished: bytes = b""
+    _starvation: Starvation = field(default_factory=Starvation)
+    _told_starved: bool = False
+    _beside: int = 0  # the thread that gives the process's own signs of life
 
     def __post_init__(self) -> None:
         self.rule = together(entry.restart for entry in self.entries)
         self.restarts = Restarts(self.rule)
         self.must = any(entry.must for entry in self.entries)
+        shortest = min(_silence(entry) or SILENCE for entry in self.entries)
+        self.look_every = max(SOONEST, shortest / LOOKS)
 
     def turn(self, state: State, reason: str = "") -> None:
         self.state, self.reason, self.since = state, reason, clock.now()
@@ -115,23 +143,54 @@ class Child:
         starts = self.state in ("waiting", "starting") and not self.restart_at
         return self.state in ("ready", "ended", "off") or (starts and not self.must)
 
-    def hung(self, now: float) -> str:
-        """Why it is taken to hang, as a sentence about one of its nodes; or nothing.
+    def look(self, now: float) -> None:
+        """Sees whether it has a core to run on, while it gives no sign of life."""
+        if self.runs and any(now - silence.since > self.look_every for silence in self._silences(now)):
+            self._starvation.look(self.pid, now, usual=self.look_every, beside=self._beside)
+        else:
+            self._starvation.rest(now)
+            self._told_starved = False
 
-        A stream gives a sign of life while it waits. A node with a rhythm of its own may wait for ever, for a
-        button that is pressed once a day: of it the process gives the sign, as long as Python runs in it.
-        """
+    def hung(self, now: float) -> str:
+        """Why it is to be ended, as a sentence about one of its nodes: it hangs, or had no core to run on for
+        so long that it is of no use; or nothing."""
+        for silence, silent, waited in self._too_silent(now):
+            if silent - waited > silence.most:
+                return f"hangs: gave no sign of life for {silence.most:g} s{silence.where}"
+            if silent > STARVED * silence.most:
+                return f"is starved: gave no sign of life for {_shares(silent, waited)}"
+        return ""
+
+    def newly_starved(self, now: float) -> str:
+        """What there is to tell of one that does not hang, though it is silent for too long; once."""
+        for silence, silent, waited in self._too_silent(now):
+            if silent - waited <= silence.most and waited > silent / 2 and not self._told_starved:
+                self._told_starved = True
+                most = STARVED * silence.most
+                return f"is starved: no sign of life for {_shares(silent, waited)}; it has {most:g} s in all"
+        return ""
+
+    def _too_silent(self, now: float) -> Iterator[tuple["Silence", float, float]]:
+        """The silences that have lasted for too long; how long, and how much of that it waited for a core."""
         if not self.runs or self.kill_at:
-            return ""
+            return
+        for silence in self._silences(now):
+            if (silent := now - silence.since) > silence.most:
+                yield silence, silent, self._starvation.since(silence.since, loops=silence.of_loop)
+
+    def _silences(self, now: float) -> Iterator["Silence"]:
+        """A stream gives a sign of life while it waits. A node with a rhythm of its own may wait for ever,
+        for a button that is pressed once a day: of it the process gives the sign, as long as Python runs in
+        it."""
         for entry in self.entries:
             if entry.name in self.ended:
                 continue
-            silence = entry.restart.silence or (SILENCE if entry.is_driven else None)
-            if silence and now - self.turned.get(entry.name, now) > silence:
-                return f"gave no sign of life for {silence:g} s"
-            if now - self.heard.get(entry.name, now) > max(SILENCE, silence or 0):
-                return f"gave no sign of life for {SILENCE:g} s, held up outside Python"
-        return ""
+            most = _silence(entry)
+            if most:
+                yield Silence(self.turned.get(entry.name, now), most)
+            yield Silence(
+                self.heard.get(entry.name, now), max(SILENCE, most or 0), ", held up outside Python", False
+            )
 
     @property
     def fds(self) -> tuple[int, ...]:
@@ -175,6 +234,7 @@ class Child:
         self.heard = {entry.name: self.started for entry in self.entries}
         self.turned = dict(self.heard)
         self.ready, self.ended, self._unfinished, self.usage = set(), {}, b"", Usage()
+        self._starvation, self._told_starved, self._beside = Starvation(), False, 0
         self._log, self._control = reader, ours
         return self.pidfd, reader, ours.fileno()
 
@@ -219,12 +279,15 @@ class Child:
             told = None
         if not isinstance(told, dict) or str(told.get("node")) not in self.heard:
             return {"malformed": True}
-        self._note(str(told["node"]), runs=told.get("runs") is True)
+        self._note(str(told["node"]), told.get("runs"))
         return told
 
-    def _note(self, node: str, *, runs: bool) -> None:
+    def _note(self, node: str, runs: Any) -> None:
+        """``runs`` is the thread that says so; then only the process has given a sign."""
         self.heard[node] = time.monotonic()
-        if not runs:  # else only its process does
+        if isinstance(runs, int) and runs:
+            self._beside = runs
+        else:
             self.turned[node] = self.heard[node]
 
     def terminate(self) -> None:

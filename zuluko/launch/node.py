@@ -128,7 +128,7 @@ class Node:
     def beat_beside(self) -> None:
         """Says that Python runs here, from a thread beside the node's own. A node with a rhythm of its own
         that has run for so long is ready, though it may not have had anything to say yet."""
-        self._reporter.tell(runs=True)
+        self._reporter.tell(runs=threading.get_native_id())
         if self._inside and not self._is_driven:
             self._reporter.ready()
 

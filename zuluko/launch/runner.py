@@ -2,8 +2,8 @@
 
 The supervisor forks, and the child calls ``main``. They talk over a socket of their own, one JSON object a
 packet, with the node's name under ``node``: ``ready`` once, ``turned`` when its loop has turned, ``stats``
-about once a second and at the end, and ``ended``; and ``runs``, which is told beside the loop, and says no
-more than that Python runs.
+about once a second and at the end, and ``ended``; and ``runs``, which is told beside the loop, by the thread
+with that number, and says no more than that Python runs.
 """
 
 import faulthandler

@@ -170,7 +170,8 @@ class Supervisor:
         return True
 
     def _patience(self, now: float) -> float:
-        moments = [now + (1.0 if self._health.stopping is None else SETTLE), self._drain_at]
+        looks = min((1.0, *(child.look_every for child in self.children.values())))
+        moments = [now + (looks if self._health.stopping is None else SETTLE), self._drain_at]
         moments += [self._health.due, self._switches.due]
         for child in self.children.values():
             moments += [child.kill_at, child.restart_at]
@@ -190,11 +191,14 @@ class Supervisor:
 
     def _look_at_each(self, now: float) -> None:
         for child in self.children.values():
+            child.look(now)
             if child.hung(now):  # unless it was the supervisor that stood still, and has not heard it
                 self._hear_all(child, child.fds[-1])
             if how := child.hung(now):
                 self._tell(child.name, text=f"{how} and is killed")
                 child.abort(how)
+            elif starved := child.newly_starved(now):
+                self._tell(child.name, text=starved)
             elif child.state == "starting" and not child.late and now - child.started > START_DEADLINE:
                 child.late, child.reason = True, f"is not ready after {START_DEADLINE:g} s"
                 self._tell(child.name, text=f"{child.reason}; the others go on without it")
