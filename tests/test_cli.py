@@ -11,7 +11,7 @@ from tests.running import ROOT, up, write, zuluko
 from tests.waiting import until
 
 COUNT = 'nodes: {count: {run: "NODES:count"}}'
-HEAVY = {"cv2", "onnxruntime", "numpy", "pynng", "msgspec", "onnx", "cel", "asyncio"}
+HEAVY = {"cv2", "onnxruntime", "numpy", "pynng", "msgspec", "onnx", "cel", "asyncio", "pydantic"}
 
 
 def test_help_loads_nothing_heavy():
@@ -21,6 +21,13 @@ def test_help_loads_nothing_heavy():
     shown = zuluko("--help")
     assert shown.returncode == 0
     assert all(command in shown.stdout for command in ("up", "check", "list", "echo", "face"))
+
+
+def test_to_read_a_command_line_loads_nothing_heavy():
+    code = "import sys\nfrom zuluko.cli.app import app\napp(['list'], standalone_mode=False)\nprint(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "zuluko.bus.topics" in loaded.stdout.split()
+    assert (HEAVY - {"msgspec"}).isdisjoint(loaded.stdout.split())
 
 
 def test_list_loads_neither_opencv_nor_onnxruntime():
