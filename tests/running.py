@@ -5,10 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.waiting import until
 
@@ -36,6 +39,7 @@ class Up:
             start_new_session=True,
             **options,
         )
+        self.run_dir = ""  # where it is not the test's
         self.events: list[dict[str, Any]] = []
         self._rest = b""
         os.set_blocking(self.process.stdout.fileno(), False)
@@ -92,6 +96,27 @@ def up(*arguments: str, **options: Any) -> Iterator[Up]:
             running.process.wait(20)
         running.process.stdout.close()
         running.process.stderr.close()
+
+
+@contextmanager
+def up_for_all(*arguments: str) -> Iterator[Up]:
+    """A graph for the tests of a module that only ask it, in a runtime directory of its own."""
+    with tempfile.TemporaryDirectory(prefix="zk-") as folder:
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+        with up(*arguments, env={**environment, "ZULUKO_RUN": folder}) as running:
+            running.run_dir = folder
+            yield running
+
+
+@contextmanager
+def unharmed(running: Up, monkeypatch: pytest.MonkeyPatch) -> Iterator[Up]:
+    """Lends such a graph to a test, which must leave it as it was."""
+    monkeypatch.setenv("ZULUKO_RUN", running.run_dir)
+    running.look()
+    before = running.children()
+    yield running
+    running.look()
+    assert running.children() == before
 
 
 def children(pid: int) -> dict[str, int]:

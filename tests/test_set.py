@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.asking import ask, node
-from tests.running import up, write, zuluko
+from tests.running import unharmed, up, up_for_all, write, zuluko
 from tests.test_docs import blocks
 from tests.test_docs import files as files_of_page
 from tests.waiting import until
@@ -332,6 +332,21 @@ def light(tmp_path):
         yield graph
 
 
+@pytest.fixture(scope="module")
+def light_of_all(tmp_path_factory):
+    quiet = "{node: light, name: lux, value: 41}"
+    with up_for_all(files(tmp_path_factory.mktemp("light"), what=quiet, more="restart: false")) as graph:
+        graph.wait_for("zuluko", "the graph is ready")
+        yield graph
+
+
+@pytest.fixture
+def asked(light_of_all, monkeypatch):
+    """The light for a test that changes nothing of it."""
+    with unharmed(light_of_all, monkeypatch) as graph:
+        yield graph
+
+
 def set_light(name: str, value: Any, target: str = "light") -> dict[str, Any]:
     (answer,) = ask(do="set", node=target, name=name, value=value)
     return answer
@@ -357,7 +372,7 @@ def test_a_value_that_is_so_already_restarts_nothing(light):
         ("luxx", 1, "`light` has no configuration `luxx`; did you mean `lux`?"),
     ],
 )
-def test_a_value_that_does_not_fit_is_refused_and_the_node_goes_on(light, name, value, what):
+def test_a_value_that_does_not_fit_is_refused_and_the_node_goes_on(asked, name, value, what):
     pid = node("light")["pid"]
     assert set_light(name, value) == {"ok": False, "outcome": "refused", "what": what}
     assert node("light")["pid"] == pid
@@ -373,11 +388,11 @@ def test_a_node_that_dies_of_its_value_has_its_old_one_again(light):
     assert light.process.poll() is None
 
 
-def test_whoever_asks_for_a_node_that_there_is_not_is_told(light):
+def test_whoever_asks_for_a_node_that_there_is_not_is_told(asked):
     assert set_light("lux", 1, "lihgt")["what"] == "no node is called `lihgt`; did you mean `light`?"
 
 
-def test_a_request_may_not_be_long(light):
+def test_a_request_may_not_be_long(asked):
     answer = set_light("names", ["a" * 5000])
     assert answer == {"ok": False, "what": "the request cannot be read: a request has at most 4096 bytes"}
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tests.asking import ask, connect, node, told
-from tests.running import up, write
+from tests.running import unharmed, up, up_for_all, write
 from tests.test_supervisor import CHAIN
 from tests.waiting import until
 from zuluko.launch import control
@@ -23,17 +23,31 @@ def chain(tmp_path):
         yield graph
 
 
-def test_the_status_tells_each_nodes_state_since_when_and_what_it_costs(chain):
+@pytest.fixture(scope="module")
+def chain_of_all(tmp_path_factory):
+    with up_for_all(write(tmp_path_factory.mktemp("chain"), CHAIN)) as graph:
+        graph.wait_for("zuluko", "the graph is ready")
+        yield graph
+
+
+@pytest.fixture
+def asked(chain_of_all, monkeypatch):
+    """The chain for a test that changes nothing of it."""
+    with unharmed(chain_of_all, monkeypatch) as graph:
+        yield graph
+
+
+def test_the_status_tells_each_nodes_state_since_when_and_what_it_costs(asked):
     until(lambda: node("show")["memory"])
     (told,) = ask(do="status")
     status = msgspec.convert(told, Status)
-    assert (status.graph, status.pid, status.state) == ("graph", chain.process.pid, "ready")
+    assert (status.graph, status.pid, status.state) == ("graph", asked.process.pid, "ready")
     assert {found.name: found.state for found in status.nodes} == dict.fromkeys(
         ("count", "double", "show"), "ready"
     )
     for found in status.nodes:
         assert status.started <= found.since <= status.written
-        assert found.pid == chain.children()[found.name]
+        assert found.pid == asked.children()[found.name]
         assert found.must
         assert found.memory > 1
 
@@ -84,7 +98,7 @@ def test_a_restart_that_fails_says_why(tmp_path):
         until(lambda: node("moody")["state"] == "ready")
 
 
-def test_an_unknown_node_and_an_unknown_request_are_sentences(chain):
+def test_an_unknown_node_and_an_unknown_request_are_sentences(asked):
     assert ask(do="restart", node="cuont") == [
         {"ok": False, "what": "no node is called `cuont`; did you mean `count`?"}
     ]
@@ -92,7 +106,7 @@ def test_an_unknown_node_and_an_unknown_request_are_sentences(chain):
 
 
 @pytest.mark.parametrize("node", ["show", ""])
-def test_logs_give_the_last_lines_and_follow_gives_those_that_come(chain, node):
+def test_logs_give_the_last_lines_and_follow_gives_those_that_come(asked, node):
     until(lambda: len(ask(do="logs", node="show", last=20)) == 20)
     lines = ask(do="logs", node=node, last=3)
     assert len(lines) == 3
@@ -119,7 +133,7 @@ def test_logs_give_the_last_lines_and_follow_gives_those_that_come(chain, node):
         b"[" * 4000 + b"\n",
     ],
 )
-def test_garbage_is_refused(chain, request_):
+def test_garbage_is_refused(asked, request_):
     with connect() as caller:
         answers = told(caller, request_)
     assert all(
@@ -129,13 +143,13 @@ def test_garbage_is_refused(chain, request_):
     assert ask(do="status")[0]["state"] == "ready"
 
 
-def test_a_request_without_end_is_cut_off(chain):
+def test_a_request_without_end_is_cut_off(asked):
     with connect() as caller:
         (answer,) = told(caller, b"x" * 5000)
     assert answer == {"ok": False, "what": "the request cannot be read: a request has at most 4096 bytes"}
 
 
-def test_many_who_say_nothing_leave_room_again(chain):
+def test_many_who_say_nothing_leave_room_again(asked):
     silent = [connect() for _ in range(control.MOST_CALLERS + 8)]
     with connect() as one_more:
         assert b"too many ask this graph at once; try again" in one_more.recv(4096)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.running import ROOT, up, write, zuluko
+from tests.running import ROOT, unharmed, up, up_for_all, write, zuluko
 from tests.test_docs import blocks, commands, files, pattern, run
 from tests.waiting import until
 from zuluko.actions.clauses import CompiledClause
@@ -515,11 +515,30 @@ def calm(ticks: Stream[Tick]) -> Iterator[Count]:
 COUNT = 'nodes: {count: {run: "NODES:count"}}'
 
 
+def graph_in(folder):
+    write(folder, RULES, "graph.rules.yaml")
+    write(folder, TICKING, "ticking.py")
+    return write(folder, GRAPH)
+
+
+@pytest.fixture(scope="module")
+def graph_of_all(tmp_path_factory):
+    with up_for_all(graph_in(tmp_path_factory.mktemp("graph"))) as running:
+        running.wait_for("rules", "unlock fired")
+        yield running
+
+
+@pytest.fixture
+def asked(graph_of_all, monkeypatch):
+    """The graph for a test that changes nothing of it."""
+    with unharmed(graph_of_all, monkeypatch) as running:
+        until(lambda: status.read("graph"))
+        yield running
+
+
 @pytest.fixture
 def graph(tmp_path):
-    write(tmp_path, RULES, "graph.rules.yaml")
-    write(tmp_path, TICKING, "ticking.py")
-    with up(write(tmp_path, GRAPH)) as running:
+    with up(graph_in(tmp_path)) as running:
         running.wait_for("rules", "unlock fired")
         until(lambda: status.read("graph"))
         yield running
@@ -535,15 +554,15 @@ def last_outcomes():
     return [json.loads(line) for line in why("unlock", "-n", "99", "--json").splitlines()]
 
 
-def test_without_a_rule_each_has_a_line(graph):
+def test_without_a_rule_each_has_a_line(asked):
     lines = why().splitlines()
     assert [line.split()[0] for line in lines] == ["unlock", "never", "idle"]
     assert "never did not fire at" in lines[1]
     assert "is above 0 (over by" in lines[1]
 
 
-def test_a_rule_is_explained_as_a_tree_without_colours(graph):
-    graph.wait_for("lock", "time is up")
+def test_a_rule_is_explained_as_a_tree_without_colours(asked):
+    asked.wait_for("lock", "time is up")
     shown = why("unlock")
     assert "\x1b" not in shown
     lines = shown.splitlines()
@@ -562,8 +581,8 @@ def test_a_rule_is_explained_as_a_tree_without_colours(graph):
         assert part in shown, part
 
 
-def test_a_firing_is_explained_from_the_sensor_to_the_lock(graph):
-    graph.wait_for("lock", "time is up")
+def test_a_firing_is_explained_from_the_sensor_to_the_lock(asked):
+    asked.wait_for("lock", "time is up")
     found = until(
         lambda: [
             one
@@ -581,14 +600,14 @@ def test_a_firing_is_explained_from_the_sensor_to_the_lock(graph):
     assert f"unlock fired at {when}" in why("unlock", "--at", when)
 
 
-def test_the_last_outcomes_are_a_line_each_the_newest_last(graph):
+def test_the_last_outcomes_are_a_line_each_the_newest_last(asked):
     told = [json.loads(line) for line in why("unlock", "--last", "3", "--json").splitlines()]
     assert [one["run"]["to"] for one in told] == sorted(one["run"]["to"] for one in told)
     assert 1 <= len(told) <= 3
     assert why("unlock", "--last", "2").count("\n") == 2
 
 
-def test_a_moment_before_all_and_a_wrong_word_are_a_sentence_each(graph):
+def test_a_moment_before_all_and_a_wrong_word_are_a_sentence_each(asked):
     shown = zuluko("why", "unlock", "--at", "-1h")
     assert (shown.returncode, len(shown.stderr.splitlines())) == (0, 1)
     assert "unlock was not evaluated at" in shown.stderr
@@ -628,7 +647,7 @@ def test_firings_outlive_the_rules_node_and_leave_with_the_graph(graph, run_dir)
     assert os.listdir(run_dir) == []
 
 
-def test_no_heavy_library_is_loaded_to_explain(graph):
+def test_no_heavy_library_is_loaded_to_explain(asked):
     code = "import sys\nfrom zuluko.cli import why\nwhy.why('unlock')\nprint('modules', *sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert not {"cv2", "onnxruntime", "cel", "cel.cel", "onnx"} & set(
@@ -639,7 +658,7 @@ def test_no_heavy_library_is_loaded_to_explain(graph):
 @pytest.mark.parametrize(
     ("plain", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
 )
-def test_a_terminal_gets_colours_unless_it_wants_none(graph, plain, coloured):
+def test_a_terminal_gets_colours_unless_it_wants_none(asked, plain, coloured):
     environment = (
         {key: value for key, value in os.environ.items() if key != "NO_COLOR"} | {"TERM": "xterm"} | plain
     )
