@@ -75,6 +75,12 @@ class Up:
         self.process.send_signal(number)
         return self.end()
 
+    def stop_at_once(self) -> None:
+        """As by a second Ctrl-C: where a node hangs, the first waits for it."""
+        self.process.send_signal(signal.SIGINT)
+        self.wait_for("zuluko", "stopping")
+        self.stop()
+
     def end(self, seconds: float = 30) -> int:
         until(lambda: self.look() is None or self.process.poll() is not None, seconds, "the end of the graph")
         self.look()

@@ -96,6 +96,7 @@ def test_a_node_that_sleeps_hangs_though_its_core_is_taken(tmp_path):
             graph.wait_for("node", "hangs: gave no sign of life for 1.5 s and is killed")
         assert not graph.told("node", "starved")
         assert {line for line in page_lines() if line.startswith("hangs")} <= lines(graph)
+        graph.stop_at_once()
 
 
 def test_a_node_that_was_stopped_hangs(tmp_path):

@@ -295,6 +295,7 @@ def test_a_node_that_hangs_is_killed_and_comes_back(tmp_path):
         graph.wait_for("show", "hangs")
         killed = graph.wait_for("show", "hangs: gave no sign of life for 5 s and is killed")
         graph.wait_for("show", "ready", killed)
+        graph.stop_at_once()
 
 
 def test_a_node_that_only_asks_becomes_ready_and_stops(tmp_path):

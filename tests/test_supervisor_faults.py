@@ -40,6 +40,7 @@ def test_a_node_that_hangs_is_killed_says_where_and_comes_back(tmp_path, how, wh
         graph.wait_for("node", "ready", killed)
         assert graph.children()["node"] != first
         until(lambda: graph.told("node", f"in {where}"), what="a traceback of where it hung")
+        graph.stop_at_once()
 
 
 def test_a_source_that_hangs_in_c_is_killed_and_comes_back(tmp_path):
