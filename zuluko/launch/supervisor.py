@@ -77,6 +77,7 @@ class Supervisor:
         """Starts, supervises and stops the graph; its exit status. Raises AlreadyRunningError."""
         with ExitStack() as stack:
             stack.callback(self._close)
+            self._take_signals()  # from here on, a Ctrl-C leaves no lock behind
             lock = GraphLock(self._graph.name)
             stack.callback(self._requests.end)
             stack.callback(lock.release)
@@ -85,7 +86,6 @@ class Supervisor:
             orphans = Orphans(self._pids)
             stack.callback(orphans.end)
             stack.callback(self._leave_nothing)
-            self._take_signals()
             _make_ready_to_fork()
             self._audience.start()
             self._switches.start(self.children)
