@@ -7,8 +7,11 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 import pexpect
@@ -159,6 +162,60 @@ def test_top_once_as_json(tmp_path):
         assert nodes["(supervisor)"]["pid"] == graph.process.pid
 
 
+@contextmanager
+def repeated(act: Callable[[], None]) -> Iterator[None]:
+    """Does something a hundred times a second in another thread, as a publisher beside the one who looks."""
+    ended = threading.Event()
+
+    def repeat() -> None:
+        while not ended.wait(0.01):
+            act()
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_top_times_no_message_that_waited_for_it(run_dir):
+    lock, publisher = GraphLock("graph"), Publisher("graph", "count", Count)
+    gauges = Gauges("graph")
+    gauges.watch(["count"])
+    publisher.send(Count(n=1))  # while `top` reads what the processes cost
+    gauges.listen(0.3)
+    flow = gauges.flows["count"]
+    assert not flow.latencies
+    assert (len(flow.marks), flow.size > 0) == (1, True)  # it counts all the same
+    with repeated(lambda: publisher.send(Count(n=2))):
+        until(lambda: gauges.listen(0.05) or flow.latencies)
+    gauges.close()
+    publisher.close()
+    lock.release()
+
+
+def test_top_times_no_message_that_came_while_it_hung_a_bell(run_dir, monkeypatch):
+    lock, publisher = GraphLock("graph"), Publisher("graph", "count", Count)
+    gauges = Gauges("graph")
+    gauges.watch(["count"])
+    gauges._often.add("count")
+    subscribe = gauges._subscriber
+
+    def subscribed_late(*arguments, **options):
+        subscriber = subscribe(*arguments, **options)
+        publisher.send(Count(n=1))
+        return subscriber
+
+    monkeypatch.setattr(gauges, "_subscriber", subscribed_late)
+    gauges._probe()
+    assert not gauges.flows["count"].latencies
+    gauges.close()
+    publisher.close()
+    lock.release()
+
+
 def test_top_counts_a_frames_pixels_and_holds_no_slot(run_dir):
     import numpy as np
 
@@ -168,12 +225,10 @@ def test_top_counts_a_frames_pixels_and_holds_no_slot(run_dir):
     lock, publisher = GraphLock("graph"), Publisher("graph", "picture", Picture)
     gauges = Gauges("graph")
     gauges.watch(["picture"])
-    for _ in range(50):
-        publisher.send(Picture(image=image))
-        gauges.listen(0.001)
-    gauges.listen(0.3)
+    with repeated(lambda: publisher.send(Picture(image=image))):
+        until(lambda: gauges.listen(0.05) or len(gauges.flows["picture"].latencies) > 10)
+        gauges.listen(0.3)
     assert gauges.flows["picture"].size == pytest.approx(100_000, rel=0.01)
-    assert len(gauges.flows["picture"].latencies) > 10
     assert publisher.lost.total() == 0
     held = [publisher.empty((100, 1000), np.dtype(np.uint8)) for _ in range(8)]
     assert all(array is not None for array in held)  # every slot is free

@@ -3,6 +3,7 @@
 Watching must not slow what is watched. A reader of the express lane costs its publisher a system call a
 message, for the bell; so a topic's rate and size are read without a bell, a few times a second, and the bell
 is hung for the latency only: always where messages are few, else for a moment and a few messages at a time.
+Timed is what comes while the watcher waits for it; what has waited for the watcher would be timed as late.
 No array is touched and no slot is leased: a frame's size follows from its handle.
 """
 
@@ -11,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -128,6 +130,7 @@ class Gauges:
                 self._next_probe = now + 1.0
                 self._sort_anew()
                 self._probe()
+            self._pass_over(self._calm)
             self._poller.wait(max(0.0, min(until, self._next_look, self._next_probe) - time.monotonic()))
             self._take(self._calm)
 
@@ -139,11 +142,16 @@ class Gauges:
                     break
                 self.flows[topic].mark(envelope)
 
-    def _take(self, subscribers: Iterable[Subscriber[Any]], most: int = KEEP) -> None:
+    def _pass_over(self, subscribers: Iterable[Subscriber[Any]]) -> None:
+        """Takes what came while nobody waited here, so that the next that rings is the next to be timed. The
+        looks count it all the same."""
         for subscriber in subscribers:
-            for _ in range(most):
-                if (envelope := subscriber.receive()) is None:
-                    break
+            for _ in islice(iter(subscriber.receive, None), KEEP):
+                pass
+
+    def _take(self, subscribers: Iterable[Subscriber[Any]]) -> None:
+        for subscriber in subscribers:
+            for envelope in islice(iter(subscriber.receive, None), KEEP):
                 self.flows[subscriber.topic].time(envelope, clock.now())
 
     def _sort(self) -> bool:
@@ -190,6 +198,7 @@ class Gauges:
         topic = sorted(self._often)[self._turn % len(self._often)]
         poller = Poller(self._graph)
         subscriber = self._subscriber(topic, poller)
+        self._pass_over([subscriber])
         left, until = PROBE[0], time.monotonic() + PROBE[1]
         while left and (patience := until - time.monotonic()) > 0:
             if (envelope := subscriber.wait(patience)) is not None:

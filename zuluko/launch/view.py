@@ -132,13 +132,20 @@ class Ears:
         until = clock.now() + REFRESH * 1_000_000
         while (left := (until - clock.now()) // 1_000_000) > 0:
             self._poller.wait(left / 1000)
-            for subscriber in self._topics:
-                for envelope in islice(iter(subscriber.receive, None), MOST_AT_ONCE):
-                    story.hear(subscriber.topic, envelope, clock.now())
-                    self._firings.note(subscriber.topic, envelope)
+            if [subscriber for subscriber in self._topics if self._hear(subscriber, story)]:
+                self._poller.ring()  # what is left rings no more
             if not self._note(story):
                 return False
         return True
+
+    def _hear(self, subscriber: Subscriber[Message], story: Story) -> bool:
+        """Takes in what a topic has said; whether there may be more."""
+        count = 0
+        for envelope in islice(iter(subscriber.receive, None), MOST_AT_ONCE):
+            story.hear(subscriber.topic, envelope, clock.now())
+            self._firings.note(subscriber.topic, envelope)
+            count += 1
+        return count == MOST_AT_ONCE
 
     def _note(self, story: Story) -> bool:
         """Takes in the supervisor's events, one packet each; false at their end."""
