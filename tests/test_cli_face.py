@@ -181,6 +181,20 @@ def test_a_source_that_can_never_work(tmp_path):
     assert refused("enrol", "béa", "--camera", tmp_path / "none", home=tmp_path).startswith("no such file")
 
 
+def test_a_camera_that_is_not_there_is_told_at_once_with_what_to_do(tmp_path):
+    said = refused("enrol", "ana", "--camera", "77", home=tmp_path)
+    assert said.startswith("there is no /dev/video77, ")
+    assert said.endswith(
+        "; give another --camera, or photographs: zuluko face enrol ana photo1.jpg photo2.jpg"
+    )
+
+
+def test_a_device_that_gives_no_picture_is_told_without_another_attempt(tmp_path):
+    said = refused("enrol", "ana lu", "--camera", "/dev/null", home=tmp_path)
+    assert said.startswith("/dev/null gives no pictures: another program may have it ")
+    assert said.endswith("or photographs: zuluko face enrol 'ana lu' photo1.jpg photo2.jpg")
+
+
 def test_light_commands_load_no_heavy_library(tmp_path):
     program = (
         "import sys\nfrom zuluko.cli.face import app\n"

@@ -2,6 +2,7 @@
 
 import json
 import queue
+import shlex
 import threading
 import time
 from collections.abc import Iterator
@@ -53,7 +54,7 @@ def enrol(
         from zuluko.perception.person import checked_name
 
         name = checked_name(name)
-        pictures = _from_camera(camera) if camera is not None else _from_photos(photos or [])
+        pictures = _from_camera(camera, name) if camera is not None else _from_photos(photos or [])
         people = _gallery(gallery)
         count = people.enrol(name, pictures, another=another)
         typer.echo(f"{name} is enrolled with {count} picture{'s' * (count > 1)} in {people.directory}")
@@ -127,15 +128,17 @@ def _from_photos(photos: list[Path]) -> "Pictures":
     return pictures
 
 
-def _from_camera(source: str) -> "Pictures":
+def _from_camera(source: str, name: str) -> "Pictures":
     """Templates of the first good pictures; says what is wrong with the present one when that changes."""
-    from zuluko.nodes.sources import masked
+    from zuluko.nodes.sources import faults, masked
     from zuluko.perception.enrolment import UnfitError, template
 
+    for fault in faults(source):
+        fail(f"{fault.what}; {_instead(name)}" if fault.passing else fault.what)
     detect, recognise = _networks()
     pictures: Pictures = {}
     said, next_stamp = "", 0
-    for frame in _frames(source):
+    for frame in _frames(source, name):
         if frame.stamp < next_stamp:
             continue
         try:
@@ -157,7 +160,13 @@ def _from_camera(source: str) -> "Pictures":
     return pictures
 
 
-def _frames(source: str) -> Iterator["Frame"]:
+def _instead(name: str) -> str:
+    """What to do without a camera."""
+    command = f"zuluko face enrol {shlex.quote(name)} photo1.jpg photo2.jpg"
+    return f"give another --camera, or photographs: {command}"
+
+
+def _frames(source: str, name: str) -> Iterator["Frame"]:
     """The camera's pictures, for PATIENCE seconds at most.
 
     The camera has a thread of its own, because one that is broken keeps its reader waiting for ever.
@@ -170,7 +179,7 @@ def _frames(source: str) -> Iterator["Frame"]:
         while (left := deadline - time.monotonic()) > 0:
             item = box.get(timeout=left)
             if isinstance(item, str):
-                fail(item)
+                fail(f"{item}; {_instead(name)}")
             elif item is None:
                 return
             else:
@@ -182,12 +191,12 @@ def _frames(source: str) -> Iterator["Frame"]:
 
 
 def _fill(source: str, box: "queue.Queue[Frame | str | None]", enough: threading.Event) -> None:
-    """Puts the camera's pictures into the box, the newest only; at the end None, or why it cannot work."""
-    from zuluko.nodes.camera import camera
+    """Puts the camera's pictures into the box, the newest only; at the end None, or why it does not work."""
+    from zuluko.nodes.camera import pictures
     from zuluko.nodes.sources import SourceError
 
     try:
-        for frame in camera(source=source, size=None, hz=10):
+        for frame in pictures(source, hz=10):
             _replace(box, frame)
             if enough.is_set():
                 return

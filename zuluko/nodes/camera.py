@@ -53,6 +53,13 @@ def camera(
     yield from _live(kind, wish) if kind.live else _recorded(kind, wish, loop)
 
 
+def pictures(source: str, *, hz: float) -> Iterator[Frame]:
+    """What the camera node publishes, in each picture's own size, for a person who waits in front of it: a
+    live source that fails before its first picture is not tried again. Raises SourceError, too, for that."""
+    kind, wish = find(source), Wish(source, hz=hz)
+    yield from _live(kind, wish, patient=False) if kind.live else _recorded(kind, wish, loop=False)
+
+
 def check_camera(
     *, source: str, size: tuple[int, int] | None, hz: float, stall: float, **_: object
 ) -> Iterator[Fault]:
@@ -79,7 +86,7 @@ def _wrong(number: float) -> str:
     return "" if isfinite(number) and number > 0 else f"must be a number above 0, not {number}"
 
 
-def _live(kind: Kind, wish: Wish) -> Iterator[Frame]:
+def _live(kind: Kind, wish: Wish, *, patient: bool = True) -> Iterator[Frame]:
     rate, outage = Rate(wish.hz), Outage(masked(wish.source))
     hanging: list[Grabber] = []
     while True:
@@ -87,6 +94,7 @@ def _live(kind: Kind, wish: Wish) -> Iterator[Frame]:
         if len(hanging) < HANGING:
             with Grabber(partial(kind.open, wish), wanted=rate.wanted, stall=wish.stall) as grabber:
                 while (picture := grabber.next()) is not None:
+                    patient = True
                     outage.over()
                     stamp, image, jpeg = picture
                     yield _frame(stamp, image, wish.size, jpeg if wish.jpeg else b"")
@@ -94,6 +102,9 @@ def _live(kind: Kind, wish: Wish) -> Iterator[Frame]:
             why = grabber.why
         else:
             why = "it hangs in the driver"
+        if not patient:
+            name = masked(wish.source)
+            raise SourceError(why if name in why else f"{name}: {why}")
         time.sleep(outage.begins(why))
 
 
