@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from tests.nodes_of_tests import Move
 from tests.running import ROOT, up, write, zuluko
 from tests.test_log import small_disk, strictly  # noqa: F401
 from tests.waiting import until
@@ -22,7 +25,7 @@ from zuluko.bus.log_repair import repair
 from zuluko.bus.log_tap import Taps
 from zuluko.bus.poller import Poller
 from zuluko.bus.publisher import Publisher
-from zuluko.messages import Faces, Frame
+from zuluko.messages import Decision, Delivery, Faces, Frame, LockCommand, LockState
 from zuluko.nodes.record_plan import Plan
 from zuluko.nodes.recorder import about
 from zuluko.nodes.recording import Recording
@@ -190,6 +193,46 @@ def test_a_topic_that_lives_and_says_nothing_is_told_of_once(run_dir, tmp_path, 
     deadline = time.monotonic() + 0.5
     until(lambda: said.extend(silences.look([])) or time.monotonic() > deadline)
     assert said == ["faces has said nothing for 0.1 s"]
+    taped.end()
+    faces.close()
+
+
+@pytest.mark.parametrize("kind", [Decision, Delivery, LockCommand, LockState, Move])
+def test_what_speaks_when_something_is_done_is_not_told_of(run_dir, tmp_path, monkeypatch, kind):
+    monkeypatch.setattr("zuluko.nodes.silences.SILENCE", 0.1)
+    faces, deeds = Publisher("g", "faces", Faces), Publisher("g", "deeds", kind)
+    taped = Taped("deeds", "faces", plan=Plan(tmp_path / "a.mcap"))
+    silences, said = Silences(taped.taps), []
+    until(lambda: said.extend(silences.look([])) or said)
+    assert said == ["faces has said nothing for 0.1 s"]
+    taped.end()
+    faces.close()
+    deeds.close()
+
+
+def silent_after(
+    taped: Taped, speak: Callable[[], object], times: int, monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
+    """What is told in a minute of silence after a topic has spoken so many times, every 0.2 s."""
+    now = 1000.0
+    monkeypatch.setattr("zuluko.nodes.silences.time", SimpleNamespace(monotonic=lambda: now))
+    silences, said = Silences(taped.taps), []
+    for _ in range(times):
+        speak()
+        said += silences.look(taped.taps.take())
+        now += 0.2
+    for _ in range(60):
+        said += silences.look(taped.taps.take())
+        now += 1.0
+    return said
+
+
+def test_a_topic_that_falls_silent_is_missed_if_it_had_a_rhythm(run_dir, tmp_path, monkeypatch):
+    faces = Publisher("g", "faces", Faces)
+    taped = Taped("faces", plan=Plan(tmp_path / "a.mcap"))
+    assert silent_after(taped, lambda: faces.send(Faces()), 5, monkeypatch) == []  # a burst is none
+    told = ["faces has said nothing for 2 s"]
+    assert silent_after(taped, lambda: faces.send(Faces()), 15, monkeypatch) == told
     taped.end()
     faces.close()
 
