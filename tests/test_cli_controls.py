@@ -234,6 +234,21 @@ def test_logs_come_by_time_with_their_nodes(monkeypatch):
     assert [one["line"] for one in told] == ["one", "two"]  # though asked of each node
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("camera",), "camera has said nothing yet\n"),
+        (("camera", "faces"), "camera and faces have said nothing yet\n"),
+        ((), "the graph door has said nothing yet\n"),
+        (("camera", "-n", "0"), ""),  # nothing was asked for
+    ],
+)
+def test_logs_of_who_said_nothing_say_so(words, said):
+    with supervised(logs=[]):
+        shown = zuluko("logs", *words)
+    assert (shown.returncode, shown.stdout, shown.stderr) == (0, "", said)
+
+
 def test_logs_follow_until_the_graph_ends():
     with supervised(logs=[line("camera", "one", 1), line("camera", "two", 2), "end"]):
         shown = zuluko("logs", "-f", "--json")

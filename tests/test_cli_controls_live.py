@@ -131,6 +131,7 @@ def test_the_pages_commands_print_what_it_shows(tmp_path):
         "status",
         "logs",
         "logs",
+        "logs",
         "restart",
         "stop",
         "status",

@@ -33,14 +33,22 @@ def logs(nodes: Nodes = None, last: Last = 20, follow: Follow = False, as_json: 
     show = _as_json if as_json else Lines(coloured=has_colours())
     try:
         graph, names = which.nodes(nodes or [], as_json)
+        silent = last > 0
         for line in controls.logs(graph, names, last, follow):
             if "line" not in line:
                 refuse(line.get("what", NO_REASON), as_json)
             print(show(line), flush=True)
+            silent = False
         if follow:
             print(f"the graph {graph} has ended", file=sys.stderr)
+        elif silent:
+            print(nothing_of(names or [f"the graph {graph}"]), file=sys.stderr)
     except (TopicError, controls.ControlError) as error:
         refuse(error, as_json)
+
+
+def nothing_of(names: list[str]) -> str:
+    return f"{' and '.join(names)} {'has' if len(names) == 1 else 'have'} said nothing yet"
 
 
 def has_colours() -> bool:
