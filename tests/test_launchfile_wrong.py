@@ -15,10 +15,19 @@ FILES = {
     "twins.py": '\nfrom collections.abc import Iterator\nfrom zuluko import Message\nclass Sign(Message, tag="Sign/1"): ...\nOne = Sign\nclass Sign(Message, tag="Sign/2"): ...\ndef twins() -> Iterator[One | Sign]:\n    yield One()\n',
     "inner.yaml": "params: {hz: 5.0}\nnodes: {inner: {run: 'NODES:count', hz: $hz}}",
     "faulty.yaml": "nodes: {inner: {run: 'NODES:count', hzz: 3}}",
+    "ruly.yaml": "leave: {when: faces, do: {lock: {open_for: 1s}}}",
     "circle.yaml": "include: [graph.yaml]",
     "bad-board.yaml": "title: Mine\nmemory: 512\nsystem: 100MB\ncores: 4\narch: aarch64\n",
 }
 WRONG = [
+    (
+        "params: {owner: ana}\nlet_in:\n  when: faces\n  if: [item.name == owner]",
+        "graph.yaml:2:1: this looks like a rules file, which a launch file runs: `nodes: {rules: {run: graph.rules.yaml}}`; to try it over a log: zuluko rules run graph.yaml LOG",
+    ),
+    (
+        "include: [ruly.yaml]",
+        "ruly.yaml:1:1: this looks like a rules file, which a launch file runs: `nodes: {rules: {run: ruly.rules.yaml}}`; to try it over a log: zuluko rules run ruly.yaml LOG",
+    ),
     ("node: {}", "graph.yaml:1:1: unknown key `node`; did you mean `nodes`?"),
     (
         "nodes: [1]",

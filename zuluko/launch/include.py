@@ -21,6 +21,7 @@ from zuluko.launch.options import MISSING, Text, shown
 from zuluko.launch.places import Place, expected
 from zuluko.launch.shapes import MisfitError
 
+RULE = {"when", "if_silent", "sequence", "if", "do"}  # keys by which a rule is known
 MOST = 100  # files of one graph: those that include each other twice, ten deep, would be a thousand
 
 
@@ -147,11 +148,28 @@ def read(file: Path, sets: Mapping[str, str], *, reveal: bool = True) -> list[Pa
         return said
 
     given = {name: params.Given(Text(text, f"--set {name}"), tell(name)) for name, text in sets.items()}
-    first = _part(Part(document.load(file), problems), given, reveal=reveal)
+    first = _part(Part(_load(file), problems), given, reveal=reveal)
     parts = [first]
     for part in parts:  # it grows
         parts += _included(part, MOST - len(parts), reveal=reveal)
     return parts
+
+
+def _load(file: Path) -> Document:
+    """A launch file as it stands there; DocumentError for what is no YAML, and for a rules file."""
+    doc = document.load(file)
+    rule = next((key for key, value in doc.value.items() if _is_rule(value)), None)
+    if rule is not None and not doc.value.keys() & {"nodes", "include"}:
+        name = file.name if ".rules." in file.name else f"{file.stem}.rules.yaml"
+        what = f"this looks like a rules file, which a launch file runs: `nodes: {{rules: {{run: {name}}}}}`"
+        raise DocumentError(
+            [doc.problem((rule,), f"{what}; to try it over a log: zuluko rules run {file} LOG", key=True)]
+        )
+    return doc
+
+
+def _is_rule(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value.keys() & RULE) and "run" not in value
 
 
 def nodes(part: Part) -> Iterator[Given]:
@@ -251,7 +269,7 @@ def _document(part: Part, name: str, place: Place) -> Document | None:
         part.say(place, f"this includes itself: {circle}; leave one of them out")
         return None
     try:
-        return document.load(file)
+        return _load(file)
     except DocumentError as error:
         part.problems += error.problems
         return None
