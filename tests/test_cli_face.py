@@ -185,7 +185,7 @@ def test_a_camera_that_is_not_there_is_told_at_once_with_what_to_do(tmp_path):
     said = refused("enrol", "ana", "--camera", "77", home=tmp_path)
     assert said.startswith("there is no /dev/video77, ")
     assert said.endswith(
-        "; give another --camera, or photographs: zuluko face enrol ana photo1.jpg photo2.jpg"
+        "; or give another --camera, or photographs: zuluko face enrol ana photo1.jpg photo2.jpg"
     )
 
 

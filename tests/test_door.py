@@ -102,6 +102,15 @@ def test_an_empty_gallery_opens_for_nobody(tmp_path):
     assert door.summary["unlocks"] == 0
 
 
+def test_a_camera_that_is_not_there_is_told_with_what_to_do():
+    with up("door", "--set", "source=77") as door:
+        door.wait_for("camera", "no picture yet: 77: there is no /dev/video77, ")
+        (told,) = [event["text"] for event in door.events if "no picture" in event["text"]]
+        assert "plug " in told
+        assert told.endswith("; to try it without a camera: --set source=demo")
+        assert door.stop() == 0
+
+
 @pytest.mark.parametrize("columns", [80, 130])
 def test_in_a_terminal_the_view_is_live_and_leaves_it_as_it_was(columns):
     child = pexpect.spawn(

@@ -8,8 +8,8 @@ from zuluko.launch.live_screen import LiveScreen
 from zuluko.launch.story import Story
 
 
-def drawn(story, width):
-    screen = LiveScreen(SimpleNamespace(name="porch", topics=()), story)
+def drawn(story, width, topics=()):
+    screen = LiveScreen(SimpleNamespace(name="porch", topics=topics), story)
     console = Console(width=width, color_system=None)
     with console.capture() as captured:
         console.print(screen._panel())
@@ -37,3 +37,12 @@ def test_a_narrow_terminal_parts_no_node_from_its_neighbours_state():
     text = drawn(story, 40)
     assert text.count("ready") == 1
     assert all(len(row) <= 40 for row in text.splitlines())
+
+
+def test_a_camera_without_a_picture_stands_before_all_else():
+    story = Story({}, start=0, cameras={"eye": ("eye", "eye")})
+    story.note({"node": "eye", "state": "ready"}, 0)
+    story.note({"node": "eye", "log": "0: there is no /dev/video0"}, 0)
+    rows = drawn(story, 80, [SimpleNamespace(name="eye", node="eye")]).splitlines()
+    assert "eye       no picture yet: 0: there is no /dev/video0" in rows[1]
+    assert "nodes     eye: ready" in rows[2]

@@ -113,7 +113,9 @@ def test_an_index_is_a_device():
 def test_a_missing_device_is_told_with_those_that_are_there():
     there = sorted(str(path) for path in Path("/dev").glob("video*"))
     assert why_no_device("/dev/video77") == "there is no /dev/video77, " + (
-        f"only {', '.join(there)}" if there else "nor any other /dev/video*"
+        f"only {', '.join(there)}: plug it in, or take one that is there"
+        if there
+        else "nor any other /dev/video*: plug one in"
     )
 
 

@@ -182,3 +182,57 @@ def test_a_graph_without_a_lock_is_not_told_of_one():
     locked = Story({}, start=0)
     locked.hear("rules.decision", Envelope(1, 1, SECOND, (), Decision(rule="a", outcome="false", stamp=1)), 1)
     assert dict(summary_rows(locked.summary()))["unlocks"] == "0"
+
+
+CAMERAS = {"eye": ("eye", "head")}  # a node of a group
+GONE = {"node": "head", "log": "0: there is no /dev/video0"}
+
+
+def watching(state="ready"):
+    teller = Teller()
+    teller.story = Story({}, 0, cameras=CAMERAS, without="take the demo")
+    teller.story.note({"node": "eye", "state": state}, 0)
+    return teller
+
+
+def test_a_camera_that_gives_no_picture_is_told_once_with_what_it_said():
+    teller = watching()
+    teller.story.note(GONE, 0)
+    teller.story.look(SECOND // 2)
+    assert teller.texts == ["0: there is no /dev/video0"]
+    why = "no picture yet: 0: there is no /dev/video0; take the demo"
+    for at in range(1, 9):
+        teller.story.look(at * SECOND)
+    assert teller.texts[1:] == [why]
+    assert teller.story.blind("eye", 9 * SECOND) == why
+
+
+def test_a_camera_that_gives_no_picture_any_more_is_told_until_one_comes():
+    teller = watching()
+    for at in (1, 2):
+        teller.hear("eye", Frame(image=IMAGE), at * SECOND)
+        teller.story.note(GONE, at * SECOND)
+    teller.story.look(4 * SECOND)
+    assert teller.texts == [GONE["log"]] * 2  # it gives one a second, and may be late
+    teller.story.look(6 * SECOND)
+    assert teller.texts[2:] == ["no picture for 4 s: 0: there is no /dev/video0; take the demo"]
+    teller.hear("eye", Frame(image=IMAGE), 7 * SECOND)
+    teller.story.look(60 * SECOND)  # nothing was said since
+    assert len(teller.texts) == 3
+
+
+def test_a_camera_that_does_not_run_is_told_as_a_node_and_not_for_its_pictures():
+    teller = watching("waiting")
+    teller.story.note(GONE, 0)
+    teller.story.look(9 * SECOND)
+    assert teller.texts == [GONE["log"]]
+    teller.story.note({"node": "eye", "state": "starting"}, 9 * SECOND)
+    teller.story.look(11 * SECOND)
+    assert teller.texts == [GONE["log"]]  # said by the one that died
+
+
+def test_another_nodes_word_explains_no_missing_picture():
+    teller = watching()
+    teller.story.note({"node": "faces", "log": "hello"}, 0)
+    teller.story.look(9 * SECOND)
+    assert teller.texts == ["hello"]

@@ -163,7 +163,7 @@ def _from_camera(source: str, name: str) -> "Pictures":
 def _instead(name: str) -> str:
     """What to do without a camera."""
     command = f"zuluko face enrol {shlex.quote(name)} photo1.jpg photo2.jpg"
-    return f"give another --camera, or photographs: {command}"
+    return f"or give another --camera, or photographs: {command}"
 
 
 def _frames(source: str, name: str) -> Iterator["Frame"]:

@@ -130,7 +130,11 @@ class LiveScreen:
 
     def _rows(self) -> list[tuple[str, Text]]:
         story = self._story
-        rows = []
+        rows = [
+            (topic.node, Text(why, style=MOODS["bad"]))
+            for topic in self._graph.topics
+            if (why := story.blind(topic.name, clock.now()))
+        ]
         if story.frame:
             height, width = story.frame.image.shape[:2]
             rate = max((story.rate(t.name) for t in self._graph.topics if t.kind is Frame), default=0.0)

@@ -3,6 +3,7 @@ and for a scene with ground truth the verdict. It reads messages and times, and 
 
 from bisect import bisect_right
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -15,6 +16,8 @@ from zuluko.messages import Decision, Face, Faces, Frame, LockCommand, LockState
 STEADY = 3  # pictures for which somebody must be there, or gone, before it is told
 REMEMBERED = 900  # pictures whose scene is known: a minute at 15 Hz
 LATE = 1_000_000_000  # ns after its time that a lock may take to say that it has locked
+RUNNING = ("starting", "ready", "degraded")
+BLIND = 1_000_000_000  # ns without a picture, after which what its camera has said is taken for the reason
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,24 @@ class Scenes:
 
 class Story:
     """Fed with each envelope (``hear``) and each of the supervisor's events (``note``). A graph without a
-    lock is not judged by one."""
+    lock is not judged by one. ``cameras`` gives the node and the process of each topic of pictures,
+    ``without`` what to do for one that has no camera."""
 
     def __init__(
-        self, holds: dict[str, float], start: int, *, has_truth: bool = False, has_lock: bool = True
+        self,
+        holds: dict[str, float],
+        start: int,
+        *,
+        has_truth: bool = False,
+        has_lock: bool = True,
+        cameras: Mapping[str, tuple[str, str]] = {},
+        without: str = "",
     ) -> None:
         self._holds = holds  # a rule's own `for`, in seconds
+        self._cameras, self._without = cameras, without
+        self._seen = dict.fromkeys(cameras, start)  # when each began, or had its last picture
+        self._said: dict[str, str] = {}  # by camera's topic, what it said since then
+        self._blind: set[str] = set()  # of which that has been told
         self._start = start
         self._has_truth, self._has_lock = has_truth, has_lock
         self.events: deque[Event] = deque(maxlen=1000)
@@ -91,6 +106,7 @@ class Story:
         if isinstance(message, Frame):
             self.frame = message
             self.counts["frames"] += 1
+            self._see(topic, now)
             if message.scene:
                 self.scenes.add(message.stamp, message.scene)
         elif isinstance(message, Faces):
@@ -159,8 +175,28 @@ class Story:
         if decision and decision.since and (sent := self._sent.get(state.command)):
             self.latencies.append((sent - decision.since) / 1e9 - self._holds.get(decision.rule, 0.0))
 
+    def _see(self, topic: str, now: int) -> None:
+        self._seen[topic] = now
+        self._said.pop(topic, None)
+        self._blind.discard(topic)
+
+    def blind(self, topic: str, now: int) -> str:
+        """Why no picture comes on a camera's topic, as the camera said; empty while some do, or may yet."""
+        node, _ = self._cameras.get(topic, ("", ""))
+        said = self._said.get(topic)
+        patience = max(BLIND, 3e9 / rate if (rate := self.rate(topic)) else 0)
+        if not said or now - self._seen[topic] < patience or self.states.get(node) not in RUNNING:
+            return ""
+        since = f"for {(now - self._seen[topic]) / 1e9:.0f} s" if self.messages[topic] else "yet"
+        return f"no picture {since}: {said}" + (f"; {self._without}" if self._without else "")
+
     def look(self, now: int) -> None:
-        """Notices a lock that should have locked again, and has not said so."""
+        """Notices a camera that gives no picture, and a lock that should have locked again, and has not said
+        so."""
+        for topic, (node, _) in self._cameras.items():
+            if topic not in self._blind and (why := self.blind(topic, now)):
+                self._blind.add(topic)
+                self._tell(now, node, why, "bad")
         for topic, state in self.locks.items():
             if state.state == "unlocked" and now > state.until + LATE and topic not in self._overdue:
                 self._overdue.add(topic)
@@ -172,12 +208,21 @@ class Story:
         node = str(event.get("node", ""))
         if "state" in event:
             self.states[node], self.reasons[node] = event["state"], event.get("reason", "")
+            if event["state"] == "starting":
+                for topic in self._topics_of(node):
+                    self._see(topic, now)
         if "stats" in event:
             self._count_lost(node, event["stats"])
         if "after" in event:
             self._tell(now, node, f"ready after {event['after']:.2f} s")
+        if "log" in event:
+            self._said |= dict.fromkeys(self._topics_of(node), str(event["log"]))
         if said := event.get("text") or event.get("log"):
             self._tell(now, node or "zuluko", str(said), "bad" if "state" in event else "")
+
+    def _topics_of(self, name: str) -> list[str]:
+        """The topics of pictures of a node, or of a process."""
+        return [topic for topic, names in self._cameras.items() if name in names]
 
     def rate(self, topic: str) -> float:
         """Messages a second, over the last 32."""

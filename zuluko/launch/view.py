@@ -26,7 +26,7 @@ from zuluko.launch.graph import Graph
 from zuluko.launch.runner import ORPHANED, outlive_by
 from zuluko.launch.story import Event, Story
 from zuluko.launch.teller import aloud
-from zuluko.messages import LockState
+from zuluko.messages import Frame, LockState
 
 REFRESH = 125  # ms between two pictures of the screen
 MOST_AT_ONCE = 100  # messages of one topic before the others have their turn
@@ -67,7 +67,14 @@ def _watch(graph: Graph, events: int, style: Style) -> int:
     outlive_by(ORPHANED)
     demo = any(entry.options.get("source") == "demo" for entry in graph.entries.values())
     lock = any(topic.kind is LockState for topic in graph.topics)
-    story = Story(_holds(graph), clock.now(), has_truth=demo, has_lock=lock)
+    story = Story(
+        _holds(graph),
+        clock.now(),
+        has_truth=demo,
+        has_lock=lock,
+        cameras=_cameras(graph),
+        without=_without_camera(graph),
+    )
     with ExitStack() as stack:
         ears = Ears(graph, events)
         stack.callback(ears.close)
@@ -85,6 +92,22 @@ def _holds(graph: Graph) -> dict[str, float]:
     """Each rule's own `for`, in seconds."""
     rulesets = [entry.options["ruleset"] for entry in graph.entries.values() if "ruleset" in entry.options]
     return {rule.name: rule.hold for ruleset in rulesets for rule in ruleset.rules}
+
+
+def _cameras(graph: Graph) -> dict[str, tuple[str, str]]:
+    """The node and the process of each topic of pictures that begin there."""
+    return {
+        topic.name: (entry.name, entry.process)
+        for entry in graph.entries.values()
+        for topic in entry.outputs
+        if topic.kind is Frame and entry.is_source
+    }
+
+
+def _without_camera(graph: Graph) -> str:
+    """How to see a graph work without a camera, where its file says so."""
+    param = graph.params.get("source")
+    return "to try it without a camera: --set source=demo" if param and param.default == "demo" else ""
 
 
 def _show(story: Story, screen: Screen) -> None:

@@ -33,6 +33,8 @@ MJPG = cv2.VideoWriter.fourcc(*"MJPG")
 SCHEMES = tuple(f"{scheme}://" for scheme in PORTS)
 CHOICES = "give a camera index, a device, a file, a folder, a URL or `demo`"
 
+NO_CAMERA = "nor any other /dev/video*: plug one in"
+
 
 class SourceError(ValueError):
     """A source that can never give a picture, and what to give instead."""
@@ -386,7 +388,12 @@ def why_no_device(path: str) -> str:
     """Why a camera does not open, and what to do, in one sentence without its full stop."""
     if not os.path.exists(path):
         others = ", ".join(sorted(str(other) for other in Path("/dev").glob("video*")))
-        return f"there is no {path}, " + (f"only {others}" if others else "nor any other /dev/video*")
+        rest = (
+            f"only {others}: plug it in, or take another"
+            if others
+            else "nor any other /dev/video*: plug one in"
+        )
+        return f"there is no {path}, {rest}"
     if not os.access(path, os.R_OK | os.W_OK):
         group = _group(path)
         return f"you may not open {path}: run `sudo usermod -aG {group} $USER` and log in again"
