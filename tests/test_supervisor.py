@@ -87,6 +87,52 @@ def test_a_node_that_crashes_shows_why_and_starts_again(tmp_path):
         graph.wait_for("show", "ready", died)
 
 
+LIVES = """
+from collections.abc import Iterator
+from pathlib import Path
+from zuluko import Message
+
+class Life(Message, tag="Life/1"):
+    number: int
+
+def lives(*, mark: Path) -> Iterator[Life]:
+    number = len(mark.read_text())
+    mark.write_text("x" * (number + 1))
+    yield Life(number=number)
+    if number == 2:
+        raise KeyError("another place")
+    raise KeyError(f"life {number}")
+"""
+
+
+def errors(graph: Up) -> list[str]:
+    beginnings = ("Traceback", "the same error")
+    return [event["text"] for event in graph.look() if event.get("text", "").startswith(beginnings)]
+
+
+def test_an_error_is_told_whole_once_and_at_the_last_death(tmp_path):
+    (tmp_path / "lives.py").write_text(LIVES)
+    (tmp_path / "mark").touch()
+    text = "nodes: {lives: {run: ./lives.py, mark: mark, restart: {most: 5, within: 1min}}}"
+    with up(write(tmp_path, text)) as graph:
+        assert graph.end() == 1
+    whole = "Traceback (most recent call last):"
+    same = [f"the same error as before: KeyError: 'life {number}'" for number in range(6)]
+    assert errors(graph) == [whole, same[1], whole, whole, same[4], whole]
+    assert graph.told("lives", "KeyError: 'life 5'")
+
+
+def test_an_error_is_told_whole_again_when_a_person_starts_the_node(tmp_path):
+    text = CHAIN.replace("NODES:show", "NODES:crashing").replace(", last: double", "")
+    with up(
+        write(tmp_path, text.replace('crashing"', 'crashing", restart: {most: 1000, within: 1min}'))
+    ) as graph:
+        before = graph.wait_for("show", "the same error as before: RuntimeError: it broke")
+        assert [text.startswith("Traceback") for text in errors(graph)[:2]] == [True, False]
+        assert zuluko("restart", "show").returncode == 0
+        graph.wait_for("show", "Traceback", before)
+
+
 def test_a_node_with_a_users_mistake_stops_the_graph(tmp_path, run_dir):
     text = 'nodes: {a: {run: "NODES:count", limit: 1}, b: {run: "NODES:mistaken", restart: true}}'
     with up(write(tmp_path, text)) as graph:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import Any, Literal
 
 from zuluko.bus import clock
 from zuluko.launch import runner
-from zuluko.launch.fork import fork
+from zuluko.launch.fork import fork, place_of, print_error
 from zuluko.launch.graph import Entry, Graph
 from zuluko.launch.limits import Usage
 from zuluko.launch.restarts import Restarts, together
@@ -25,6 +26,7 @@ LAST = 20  # lines that are shown again when it has failed
 SILENCE = 5.0  # s without a sign of life, after which a process hangs
 STARVED = 6  # times as long a process may be silent that had no core to run on
 LOOKS = 4  # at a process in the time that it may be silent
+SAME = "the same error as before:"
 DUMP = 0.5  # s that a hung process has to write down where it hangs
 
 State = Literal["waiting", "starting", "ready", "degraded", "failing", "stopped", "ended", "off"]
@@ -88,6 +90,7 @@ class Child:
     turned: dict[str, float] = field(default_factory=dict)  # when each node's loop did
     kill_at: float | None = None
     restart_at: float | None = None
+    error: tuple[str, float] = ("", 0.0)  # where it died last, and when
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=LAST))
     usage: Usage = field(default_factory=Usage)
     pidfd: int = -1
@@ -107,6 +110,11 @@ class Child:
 
     def turn(self, state: State, reason: str = "") -> None:
         self.state, self.reason, self.since = state, reason, clock.now()
+
+    def forget(self) -> None:
+        """Lets a person's start be the first."""
+        self.restarts.forget()
+        self.error = "", 0.0
 
     @property
     def members(self) -> list[Member]:
@@ -200,6 +208,8 @@ class Child:
 
     def start(self, graph: Graph, body: Body) -> tuple[int, int, int]:
         """Forks the process; gives the descriptors to watch: its end, its log and its control socket."""
+        if self.next == "start":  # as somebody asked; it may have died of an error on its way
+            self.error = "", 0.0
         reader, writer = os.pipe()
         try:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -210,7 +220,7 @@ class Child:
         try:
             self.pid, self.pidfd = fork(
                 f"{graph.name}/{self.name}",
-                lambda: body(graph, self.entries, theirs),
+                lambda: self._run(body, graph, theirs),
                 keep=(theirs.fileno(),),
                 output=writer,
             )
@@ -237,6 +247,26 @@ class Child:
         self._starvation, self._told_starved, self._beside = Starvation(), False, 0
         self._log, self._control = reader, ours
         return self.pidfd, reader, ours.fileno()
+
+    def _run(self, body: Body, graph: Graph, control: socket.socket) -> int:
+        """Runs the nodes, in the forked process. An error is printed whole; in one line, where it is that of
+        the life before and another life is to come."""
+        try:
+            return body(graph, self.entries, control)
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            place, (before, when) = place_of(error), self.error
+            again = place == before and time.monotonic() - when < self.rule.within
+            if again and not self.restarts.is_last:
+                said = str(error).partition("\n")[0]
+                print(f"{SAME} {type(error).__name__}: {said}", file=sys.stderr)
+            else:
+                print_error(error)
+            with suppress(OSError):
+                told = {"node": self.entries[0].name, "runs": True, "error": place}
+                control.send(json.dumps(told).encode(), socket.MSG_DONTWAIT)
+            return 1
 
     def read_log(self, *, final: bool = False) -> list[str] | None:
         """The lines that it has written; None when it will write no more, after the ``final`` rest."""
@@ -280,6 +310,8 @@ class Child:
         if not isinstance(told, dict) or str(told.get("node")) not in self.heard:
             return {"malformed": True}
         self._note(str(told["node"]), told.get("runs"))
+        if "error" in told:
+            self.error = str(told["error"]), time.monotonic()
         return told
 
     def _note(self, node: str, runs: Any) -> None:

@@ -1,6 +1,7 @@
 """Forking a process of the graph, with what is its own: name, randomness, descriptors, signals and end."""
 
 import ctypes
+import hashlib
 import os
 import random
 import signal
@@ -95,7 +96,18 @@ def _become(name: str, parent: int) -> None:
 
 def print_error(error: BaseException) -> None:
     """Prints a traceback from where the user's own code begins."""
+    print("".join(_trace(error).format()), end="", file=sys.stderr)
+
+
+def place_of(error: BaseException) -> str:
+    """What an error and another of the same type from the same place have in common, whatever they say."""
+    lines = "".join(_trace(error).format()).splitlines()
+    steps = [type(error).__qualname__, *(line for line in lines if line.lstrip().startswith("File "))]
+    return hashlib.sha256("\n".join(steps).encode(errors="replace")).hexdigest()
+
+
+def _trace(error: BaseException) -> traceback.TracebackException:
     own = error.__traceback__
     while own and Path(own.tb_frame.f_code.co_filename).parent == Path(__file__).parent:
         own = own.tb_next
-    traceback.print_exception(type(error), error, own or error.__traceback__)
+    return traceback.TracebackException(type(error), error, own or error.__traceback__)

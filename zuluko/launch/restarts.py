@@ -31,6 +31,11 @@ class Restarts:
         self._deaths: deque[float] = deque()
         self._in_row = 0
 
+    @property
+    def is_last(self) -> bool:
+        """Whether another death soon would be the last."""
+        return not self._rule.on or len(self._deaths) >= self._rule.most
+
     def forget(self) -> None:
         """Begins anew, when a person starts it."""
         self._deaths.clear()

@@ -346,7 +346,7 @@ class Supervisor:
             return "the graph is stopping"
         if child.state == "off" or child.next == "off":
             return f"{child.name} is off: {child.reason or FALSE}"
-        child.restarts.forget()
+        child.forget()
         self._drain_at = None
         if child.alive:
             child.next, child.late = "start", False
@@ -360,7 +360,7 @@ class Supervisor:
         if self._health.stopping is not None:
             return
         if on and child.state == "off":
-            child.restarts.forget()
+            child.forget()
             self._turn_to(child, "waiting")
         elif on and child.next == "off":
             child.next = "start"
