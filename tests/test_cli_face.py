@@ -5,12 +5,14 @@ import shutil
 import struct
 import subprocess
 import sys
+import threading
 import zlib
 from pathlib import Path
 
 import pytest
 
 from tests.photographs import PATHS
+from zuluko.cli.face import _frames
 
 PROGRAM = "from zuluko.cli.face import app; app(prog_name='zuluko face')"
 
@@ -175,6 +177,16 @@ def test_pictures_in_quick_succession_count_once_and_too_few_store_nothing(tmp_p
     said = "gave 2 of the 5 good pictures that are needed within 30 s; nothing was stored"
     assert done.stderr == f"{folder} {said}\n"
     assert enrolled(tmp_path) == {}
+
+
+def test_no_thread_reads_pictures_any_more_when_there_are_enough(tmp_path):
+    for number in range(8):
+        shutil.copy(PATHS["person_b_1"], tmp_path / f"{number}.jpg")
+    before = set(threading.enumerate())
+    frames = _frames(str(tmp_path), "béa")
+    next(frames)
+    frames.close()
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_source_that_can_never_work(tmp_path):

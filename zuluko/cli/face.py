@@ -28,6 +28,7 @@ app = typer.Typer(help="Enrol people, list them, forget them.", no_args_is_help=
 GOOD_PICTURES = 5  # that a camera has to take
 APART = 0.4  # seconds between two of them, so that they are not the same
 PATIENCE = 30.0  # seconds for all of them
+LEAVE = 2.0  # seconds that a camera has to end
 
 Place = Annotated[Path | None, typer.Option("--gallery", help="The directory of enrolled people.")]
 Name = Annotated[str, typer.Argument(help="The person's name.")]
@@ -173,7 +174,8 @@ def _frames(source: str, name: str) -> Iterator["Frame"]:
     """
     box: queue.Queue[Frame | str | None] = queue.Queue(1)
     enough = threading.Event()
-    threading.Thread(target=_fill, args=(source, box, enough), daemon=True).start()
+    thread = threading.Thread(target=_fill, args=(source, box, enough), daemon=True)
+    thread.start()
     deadline = time.monotonic() + PATIENCE
     try:
         while (left := deadline - time.monotonic()) > 0:
@@ -188,6 +190,7 @@ def _frames(source: str, name: str) -> Iterator["Frame"]:
         return
     finally:
         enough.set()
+        thread.join(LEAVE)  # OpenCV aborts a process that ends while a thread is in it
 
 
 def _fill(source: str, box: "queue.Queue[Frame | str | None]", enough: threading.Event) -> None:
