@@ -1,5 +1,6 @@
 """Every test has a runtime directory of its own, short enough for a socket's address, and cleans it away."""
 
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -7,6 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from zuluko.testing.fixtures import run_dir  # noqa: F401
+
+# In the background or under nohup these are ignored, and would be by all that a test starts and signals.
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 
 
 @pytest.fixture(autouse=True)
