@@ -12,6 +12,7 @@ import msgspec
 
 from zuluko.bus import clock, local, membarrier
 from zuluko.bus.bell import Bell
+from zuluko.bus.handoff import Handoff
 from zuluko.bus.lane import KEPT, MOST_SLOTS, SLOTS
 from zuluko.bus.lane_writer import Writer
 from zuluko.bus.message import Message, MessageError, arrays, check_arrays
@@ -94,6 +95,7 @@ class Publisher:
         self._placed = 0  # arrays of the message that is sent which lie in slots
         self._copies: list[int] = []  # the slots of those that did not lie there before
         self._closed = False
+        self._hand_off = Handoff()
         self._warned = False  # the readers, of the frame that is being filled
         self._edges = local.edges(graph, topic)
         self._dtype: Any = None
@@ -176,6 +178,7 @@ class Publisher:
             if len(inline) > self._largest:
                 raise self._too_large(len(inline))
         self._socket.send(inline)
+        self._hand_off()
         if not lane_first:
             self._send_lane(envelope, data)
 
@@ -189,6 +192,8 @@ class Publisher:
         if not data:
             self.lost["ring full"] += 1
         self._bell.ring(envelope.sent)
+        if self._bell.heard:
+            self._hand_off()
         if self._placed > 1:  # a picture lasts as long as one alone
             self._lane.kept = max(self._lane.kept, KEPT * self._placed)
 
