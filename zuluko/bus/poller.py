@@ -36,8 +36,9 @@ class Poller:
         self.news = 0
         self._graph = graph
         self._inotify = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._attends, self._next_look = False, 0.0
-        if not self._attend():
+        self._next_look = 0.0
+        self._attend()
+        if not self._attends:
             _tell_of_looking()
         self._epoll = select.epoll()
         self._wakes: dict[int, Callable[[], None] | None] = {}
@@ -46,15 +47,14 @@ class Poller:
         if self._attends:
             self.watch(self._inotify, self.look)
 
-    def _attend(self) -> bool:
-        """Asks to be told of what comes into the graph's folder; false where the kernel tells of nothing."""
+    def _attend(self) -> None:
+        """Asks to be told of what comes into the graph's folder; notes where the kernel tells of nothing."""
         for _ in range(TRIES):  # the folder may go before it is attended
             path = os.fsencode(graph_dir(self._graph))
-            if _libc.inotify_add_watch(self._inotify, path, _IN_CREATE | _IN_MOVED_TO) >= 0:
-                self._attends = True
-                return True
-        self._attends = False
-        return False
+            mask = _IN_CREATE | _IN_MOVED_TO
+            self._attends = _libc.inotify_add_watch(self._inotify, path, mask) >= 0
+            if self._attends:
+                return
 
     def look(self) -> None:
         """Takes in news without waiting."""

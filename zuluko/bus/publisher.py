@@ -140,9 +140,8 @@ class Publisher:
             else:
                 self._send_lane(envelope, data)
         finally:
-            while (
-                self._copies and self._lane
-            ):  # before, another array of this message would have had the slot
+            # Not before: another array of this message would have had the slot.
+            while self._copies and self._lane:
                 self._lane.let_go(self._copies.pop())
         if self._edges:
             local.hand_over(self._edges, envelope)
