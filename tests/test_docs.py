@@ -202,10 +202,10 @@ class Stranger:
         magic, version, name, self.slot, slots, self.ring, self.length, cells = struct.unpack(
             "<8Q", os.pread(self.fd, 64, 0)
         )
-        assert (magic, version, name, cells) == (0x31656E616C6B7A, 2, told["lane"]["id"], 32)
+        assert (magic, version, name, cells) == (0x31656E616C6B7A, 3, told["lane"]["id"], 32)
         self.start = -(-(12288 + 8 * self.length) // page) * page
-        self.slots = -(-(self.start + self.ring) // page) * page
-        assert self.size == self.slots + slots * self.slot
+        self.slots = -(-(self.start + self.ring) // 2**21) * 2**21
+        assert self.size == self.slots + slots * self.slot + 2**21
         assert fcntl.fcntl(self.fd, fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK
         self.memory = mmap.mmap(self.fd, self.slots)
         self.pictures = mmap.mmap(self.fd, slots * self.slot, prot=mmap.PROT_READ, offset=self.slots)

@@ -2,7 +2,9 @@
 
 import fcntl
 import gc
+import mmap
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -13,13 +15,13 @@ import numpy as np
 import pytest
 
 from tests.waiting import until
-from zuluko.bus import lane, membarrier
+from zuluko.bus import lane, lane_writer, membarrier
 from zuluko.bus.lane_reader import Reader
 from zuluko.bus.lane_writer import Writer
 from zuluko.bus.wire import WireError
 
 pytestmark = pytest.mark.skipif(not membarrier.available(), reason="this kernel has no membarrier(2)")
-SLOT = 1 << 20
+SLOT = lane.HUGE
 U1 = np.dtype("u1")
 
 
@@ -163,6 +165,62 @@ def test_an_array_made_in_a_slot_is_published_where_it_lies(writer, read):
     assert slot in {publish(writer, number)[0] for number in range(20)}
 
 
+def huge_pages():
+    """Bytes that each mapping of the lane's slots has in huge pages."""
+    mapping, huge = None, {}
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+            mapping = line if "memfd:zuluko-test" in line else None
+        elif mapping and line.startswith("ShmemPmdMapped:"):
+            huge[mapping] = int(line.split()[1]) << 10
+    return sorted(huge.values())
+
+
+def has_huge_pages():
+    """Whether this kernel gives one of that size now."""
+    with mmap.mmap(-1, 2 * lane.HUGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+        start = -lane.address(memory) % lane.HUGE
+        memory[start] = 1
+        try:
+            memory.madvise(lane_writer.MADV_COLLAPSE, start, lane.HUGE)
+        except OSError:
+            return False
+    return True
+
+
+def test_large_frames_lie_in_huge_pages_for_writer_and_readers(read):
+    if not has_huge_pages():
+        pytest.skip("this kernel gives no huge pages")
+    writer = Writer("test", slots=2)
+    reader = read(fd=writer.fd, identity=writer.id)
+    for number in range(20):  # a page each time, should it take long
+        view = reader.view(*publish(writer, number, (1080, 1920, 3)), U1, (1080, 1920, 3))
+        assert (view == number).all()
+        del view
+    mine, theirs = huge_pages()[-2:]  # those of the ring have none
+    assert mine == theirs == 2 * 3 * lane.HUGE
+    writer.close()
+
+
+def test_small_frames_take_no_huge_pages(writer, read):
+    for number in range(20):
+        publish(writer, number, (480, 640, 3))
+    assert sum(huge_pages()) == 0
+    assert os.fstat(writer.fd).st_blocks * 512 < lane.KEPT * (1 << 20) + (1 << 20)
+
+
+def test_frames_arrive_where_the_kernel_gives_no_huge_pages(read, monkeypatch):
+    monkeypatch.setattr(lane_writer, "MADV_COLLAPSE", 1 << 20)  # no kernel knows that
+    writer = Writer("test", slots=2)
+    reader = read(fd=writer.fd, identity=writer.id)
+    for number in range(6):
+        view = reader.view(*publish(writer, number, (1080, 1920, 3)), U1, (1080, 1920, 3))
+        assert (view == number).all()
+        del view
+    assert sum(huge_pages()) == 0
+    writer.close()
+
+
 def test_a_frame_too_large_for_a_slot_is_told(writer):
     with pytest.raises(WireError, match="too large"):
         writer.take(SLOT + 1)
@@ -246,12 +304,18 @@ def memfd(size, header=b"", seals=fcntl.F_SEAL_SHRINK):
 
 
 def header(
-    magic=lane.MAGIC, version=1, slot=SLOT, slots=8, ring=lane.RING, length=lane.INDEX_LENGTH, cells=32
+    magic=lane.MAGIC,
+    version=lane.VERSION,
+    slot=SLOT,
+    slots=8,
+    ring=lane.RING,
+    length=lane.INDEX_LENGTH,
+    cells=lane.CELLS,
 ):
     return struct.pack("<8Q", magic, version, 1, slot, slots, ring, length, cells)
 
 
-SIZE = lane.pages(lane.ring_start(lane.INDEX_LENGTH) + lane.RING) + 8 * SLOT
+SIZE = lane.file_size(lane.INDEX_LENGTH, lane.RING, 8, SLOT)
 
 
 @pytest.mark.parametrize(
@@ -280,6 +344,12 @@ def test_a_descriptor_that_is_no_lane_is_refused(fd):
     with pytest.raises(lane.LaneError):
         Reader(os.getpid(), fd, 1)
     assert len(os.listdir("/proc/self/fd")) == before
+    os.close(fd)
+
+
+def test_a_descriptor_with_the_right_header_and_size_is_a_lane():
+    fd = memfd(SIZE, header())
+    Reader(os.getpid(), fd, 1).close()
     os.close(fd)
 
 

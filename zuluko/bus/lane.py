@@ -14,7 +14,8 @@ little-endian, and each is written by one side, so that no step needs a compare-
     8192   generations  one word a slot: even, the frame that it holds; odd, being written
     12288  index        one word for each of the last messages: its ring position
     ...    ring         messages: number, length, bytes; a message never wraps
-    ...    slots        frames
+    ...    slots        frames, from the next whole huge page on
+    ...                 one huge page of address space, for mappings to be aligned by
 
 **Messages.** The writer raises ``reserved`` beyond the message, writes it, and then raises ``head``. A reader
 copies a message out and looks at ``reserved`` again: if the writer may have come round to it, the copy is
@@ -33,13 +34,14 @@ executes a barrier: from then on the writer rings for it, or the message is ther
 lock is free while it has a reader belonged to one that died; the writer takes it back.
 """
 
+import ctypes
 import fcntl
 import mmap
 import os
 import struct
 
 MAGIC = 0x31656E616C6B7A  # "zklane1"
-VERSION = 2
+VERSION = 3
 CELLS = 32
 LEASES = 8  # views that a reader may hold at once of one topic
 HEAD, RESERVED, CLOSED, WARNED = 16, 17, 18, 19  # words
@@ -61,6 +63,7 @@ MOST_SLOTS = 512
 
 ENTRY = struct.Struct("<QQ")
 PAGE = mmap.PAGESIZE
+HUGE = 2 << 20  # a huge page, where pages have 4 KiB; elsewhere the kernel refuses to make one of this size
 SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
@@ -72,12 +75,38 @@ class GoneError(LaneError):
     """A lane whose publisher has gone; the next one will be announced."""
 
 
-def pages(size: int) -> int:
-    return -(-size // PAGE) * PAGE
+def whole(size: int, unit: int = PAGE) -> int:
+    """A size in whole pages."""
+    return -(-size // unit) * unit
 
 
 def ring_start(index_length: int) -> int:
-    return pages(8 * (INDEX + index_length))
+    return whole(8 * (INDEX + index_length))
+
+
+def slots_start(index_length: int, ring: int) -> int:
+    return whole(ring_start(index_length) + ring, HUGE)
+
+
+def file_size(index_length: int, ring: int, slots: int, slot: int) -> int:
+    return slots_start(index_length, ring) + slots * slot + HUGE
+
+
+def map_slots(fd: int, start: int, size: int, access: int) -> mmap.mmap:
+    """The slots, mapped where their huge pages can be mapped as such.
+
+    Python's mmap takes no address, and the kernel puts a mapping right below the last one: one that is longer
+    by what the first try lay beyond a huge page's start begins there. Where the kernel thinks otherwise, only
+    speed is lost.
+    """
+    with mmap.mmap(fd, size, offset=start) as first:
+        beyond = address(first) % HUGE
+    return mmap.mmap(fd, size + beyond, prot=access, offset=start)
+
+
+def address(memory: mmap.mmap) -> int:
+    """Where a writable mapping begins."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
 
 
 def lock(fd: int, cell: int, kind: int) -> bool:

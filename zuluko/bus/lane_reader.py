@@ -76,13 +76,13 @@ class Reader:
         if have != identity:
             raise lane.LaneError("the lane is of another publisher")
         start = lane.ring_start(length)
-        frames = lane.pages(start + ring)
         sane = slot % lane.PAGE == 0 and ring % 8 == 0 and 0 < length <= 1 << 20
         sane = sane and 4096 <= ring <= lane.LARGEST_RING
-        if not (sane and 0 < slots <= lane.MOST_SLOTS and frames + slots * slot == status.st_size):
+        sane = sane and 0 < slots <= lane.MOST_SLOTS
+        if not (sane and lane.file_size(length, ring, slots, slot) == status.st_size):
             raise lane.LaneError("the lane's sizes do not fit")
-        self._memory = mmap.mmap(self.fd, frames)
-        self._pictures = mmap.mmap(self.fd, slots * slot, prot=mmap.PROT_READ, offset=frames)
+        self._memory = mmap.mmap(self.fd, start + ring)
+        self._pictures = lane.map_slots(self.fd, lane.slots_start(length, ring), slots * slot, mmap.PROT_READ)
         self.words = memoryview(self._memory).cast("Q")
         self._ring = memoryview(self._memory)[start : start + ring]
         self._slot, self._slots, self._ring_size, self._length = slot, slots, ring, length
