@@ -34,6 +34,7 @@ from zuluko.messages import Frame
 
 GRAPH = "stress"
 SHAPE = (120, 256, 3)
+LARGE = (720, 1280, 3)  # of one frame in thirty-two: its slot has a huge page
 LONGEST_HOLD = 0.05  # s, of an ordinary reader
 RECLAIMED = 1.0  # s within which the leases of dead readers must be free again
 SLACK = 1.0  # s that a busy machine may add
@@ -102,9 +103,10 @@ def write(tally: Tally) -> None:
     print("ready", flush=True)
     while not stop:
         number = frames.seq
-        image = frames.empty(SHAPE, np.dtype("u1")) if number % 2 else None
+        shape = SHAPE if random.randrange(32) else LARGE
+        image = frames.empty(shape, np.dtype("u1")) if number % 2 else None
         if image is None:
-            image = np.empty(SHAPE, "u1")
+            image = np.empty(shape, "u1")
         image.reshape(-1).view("<u4")[:] = number
         frames.send(Frame(stamp=number, image=image))
         for _ in range(random.randrange(8)):
