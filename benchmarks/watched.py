@@ -3,6 +3,7 @@
 Run: python benchmarks/watched.py [rounds]
 """
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -67,7 +68,10 @@ CASES = {
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 8
+    assert __doc__
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("rounds", type=int, nargs="?", default=8)
+    rounds = arguments.parse_args().rounds
     cores = len(sched_getaffinity(0))
     print(
         f"Python {sys.version.split()[0]}, {cores} cores, {rounds} rounds of {SECONDS:g} s each way, medians"

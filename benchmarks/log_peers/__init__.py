@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 from benchmarks.bus_peers import DEBIAN, PEERS, PYPI
 
 Kind = Literal["jpeg", "raw", "imu", "odometry"]
-ROS = PEERS["rospy"].install + " rosbag python3-rosbag python3-nav-msgs"
+ROS = PEERS["rospy"].install + " python3-rosbag python3-nav-msgs"
 SLOWEST_TURN = 0.0005  # s: who sends faster than once in it sends several at a time
 
 

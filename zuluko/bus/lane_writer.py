@@ -13,7 +13,7 @@ from zuluko.bus.np import np
 from zuluko.bus.wire import WireError
 
 MADV_COLLAPSE = 25  # Linux 6.1; `mmap` has no name for it
-GATHER_NS = 1_000_000  # after that long, a frame waits for no further huge page
+GATHER_NS = 20_000_000  # after that long, a frame waits for no further huge page
 _NO_LEASES = bytes(8 * lane.CELLS * lane.LEASES)
 _READERS = slice(8 * lane.READERS, 8 * (lane.READERS + lane.CELLS))  # bytes
 _LEASES = slice(lane.LEASE_WORDS, lane.LEASE_WORDS + lane.CELLS * lane.LEASES)  # words

@@ -45,7 +45,7 @@ log = logging.getLogger("zuluko.bus")
 class Subscriber(Generic[M]):
     """One edge: ``receive`` gives what has come, oldest first, or None; it never waits.
 
-    ``keep`` is how many messages wait for a busy reader: 1 for an edge of which only the latest counts.
+    ``keep`` is how many messages, at most 8192, wait for a busy reader: 1 where only the latest counts.
     ``poller`` is woken when a message waits; ``latched`` asks for no wake, and takes a message that was there
     before. ``history`` begins with the oldest message that the lane still holds, and then keeps as many as
     the lane does; over nng there is none. ``Any`` for a kind gives bodies as plain maps.
@@ -65,7 +65,8 @@ class Subscriber(Generic[M]):
         self.topic = topic
         self.received = 0
         self.lost: Counter[str] = Counter()
-        self._graph, self._keep, self._latched = graph, INDEX_LENGTH if history else keep, latched
+        self._graph, self._latched = graph, latched
+        self._keep = INDEX_LENGTH if history else min(keep, INDEX_LENGTH)  # nng takes no more, either
         self._history = history
         self._poller = poller or Poller(graph)
         self._own_poller = poller is None
