@@ -320,8 +320,13 @@ class Chaos:
     def _starving(self, writer: Tally) -> bool:
         """Whether the writer drops frame after frame."""
         frames, dropped = writer.get("frames"), writer.get("ring full")
-        time.sleep(3 * LONGEST_HOLD)
-        return writer.get("frames") == frames and writer.get("ring full") > dropped
+        enough = time.monotonic() + 3 * LONGEST_HOLD
+        late = enough + 10  # a slow machine takes its time for each frame
+        while writer.get("frames") == frames and time.monotonic() < late:
+            if writer.get("ring full") > dropped and time.monotonic() > enough:
+                return True
+            time.sleep(0.002)
+        return False
 
     def end(self) -> None:
         self._wake()

@@ -93,11 +93,11 @@ class CommandSender:
 
     def _note(self, command: Command, answer: str) -> None:
         reached = answer in ("taken", "again")
-        self.taken += reached
-        self.failed += not reached
         if not reached:
             log.error("command %s did not reach %s: %s", command.id, self.node, answer)
         self.results.append((command, "" if reached else answer))
+        self.taken += reached
+        self.failed += not reached
         if self._poller:
             self._poller.ring()
 
