@@ -283,6 +283,23 @@ def test_the_memory_and_the_descriptors_go_with_their_users():
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def test_a_reader_that_is_closed_and_forgotten_still_gives_back_what_its_views_hold(writer):
+    """A node that holds a frame when its publisher starts again leaves the old lane just so."""
+    before = len(os.listdir("/proc/self/fd"))
+    reader = Reader(os.getpid(), writer.fd, writer.id)
+    slot, generation = publish(writer, 3)
+    view = reader.view(slot, generation, U1, (64, 64))
+    reader.close()
+    del reader
+    gc.collect()
+    assert (view == 3).all()
+    assert writer._leased(slot)
+    del view
+    assert not writer._leased(slot)
+    assert writer.readers() is None  # as at the beginning: nobody
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 @pytest.mark.parametrize(
     ("lie", "error"),
     [

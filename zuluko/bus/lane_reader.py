@@ -15,6 +15,8 @@ from zuluko.bus.bell import listen
 from zuluko.bus.np import np
 from zuluko.bus.wire import WireError
 
+_leaving: set[Reader] = set()  # those that are closed, and have views: nobody else may know of them any more
+
 
 class Lease(weakref.ref[Any]):
     """Keeps one slot from being written while a view lies on it, or a view of that view: numpy keeps the
@@ -178,6 +180,7 @@ class Reader:
         """Leaves the cell, once the last view is gone."""
         if not self._closing:
             self._closing = True
+            _leaving.add(self)
             self.words[lane.READERS + self._cell] = lane.QUIET
             self._close_bell()
             self._leave()
@@ -193,3 +196,4 @@ class Reader:
             lane.lock(self.fd, self._cell, fcntl.F_UNLCK)  # closing would not do: the mapping holds the file
             os.close(self.fd)
             self.fd = -1
+            _leaving.discard(self)
