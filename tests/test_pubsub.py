@@ -549,6 +549,59 @@ def test_what_was_said_before_the_first_look_is_counted_too(way):
     publisher.close()
 
 
+@pytest.mark.skipif(not membarrier.available(), reason="this kernel has no membarrier(2)")
+def test_what_was_said_before_the_first_look_is_counted_when_the_lane_holds_it_no_longer():
+    subscriber = Subscriber("door", "topic", Faces)
+    publisher = Publisher("door", "topic", Faces)
+    count = 2 * INDEX_LENGTH + 7
+    for stamp in range(count):
+        publisher.send(Faces(stamp=stamp))
+    heard = [envelope.seq for envelope in iter(subscriber.receive, None)]
+    assert heard == list(range(count - 64, count))
+    assert subscriber.lost == {"overrun": count - 64}
+    subscriber.close()
+    publisher.close()
+
+
+@pytest.fixture
+def starving(monkeypatch):
+    """A publisher whose slots are held after its second message: all that follow are dropped."""
+    if not membarrier.available():
+        pytest.skip("this kernel has no membarrier(2)")
+    monkeypatch.setenv("ZULUKO_SLOTS", "2")
+    early, holder = (Subscriber("door", "topic", Frame) for _ in range(2))
+    publisher = Publisher("door", "topic", Frame)
+    envelopes = [publisher.send(Frame(image=np.zeros((100, 100, 3), "u1"))) for _ in range(2)]
+    held = [holder.wait(5).body.image for _ in range(2)]
+    envelopes += [publisher.send(Frame(image=np.zeros((100, 100, 3), "u1"))) for _ in range(7)]
+    assert publisher.lost == {"ring full": 7}
+    yield publisher, early, envelopes, held
+    for end in (early, holder, publisher):
+        end.close()
+
+
+def test_messages_that_were_dropped_hide_none_that_came_before_them(starving):
+    _, early, _, _ = starving
+    assert [envelope.seq for envelope in iter(early.receive, None)] == [0, 1]
+    assert early.lost == {"ring full": 7}
+
+
+@pytest.mark.parametrize("since", range(4))
+def test_who_begins_among_dropped_messages_begins_with_its_own(starving, since):
+    publisher, _, envelopes, held = starving
+    late = Subscriber("door", "topic", Frame)
+    late._since = envelopes[since].sent
+    assert late._first(late._reader) == (
+        since if since < 2 else 9
+    )  # what was dropped at the end tells no time
+    held.clear()
+    publisher.send(Frame(image=np.zeros((100, 100, 3), "u1")))
+    assert late._first(late._reader) == min(since, 2)
+    late._since = publisher.send(Frame(image=np.zeros((100, 100, 3), "u1"))).sent
+    assert late._first(late._reader) == 10
+    late.close()
+
+
 def test_a_stray_without_a_number_hides_no_loss(run_dir):
     subscriber = Subscriber("door", "topic", Faces)
     with pynng.Pub0(listen=f"ipc://{run_dir}/door/topic") as foreign:

@@ -230,7 +230,8 @@ class Subscriber(Generic[M]):
             self._leave_socket()
         self._gone = False
         self._since = self._created + told.offset
-        self._reader.next = self._first(self._reader)
+        came_before = self._since < told.since and not self._latched
+        self._reader.next = 0 if came_before else self._first(self._reader)
         self._warned = self._reader.warned
         if bell is not None:
             self._poller.hear(self._reader.bell, self._on_bell if self._rehearses else None)
@@ -240,23 +241,33 @@ class Subscriber(Generic[M]):
     def _first(self, reader: Reader) -> int:
         """The number of the first message that is for this subscriber: sent since it was made, or, where it
         is latched, the last one, or, with its history, the oldest that has not been overtaken. Messages are
-        in the order of their sending."""
+        in the order of their sending; those that were dropped at the end, which tell no time, not."""
         if self._latched and not self._history:
             return max(0, reader.head - 1)
-        low, high = max(0, reader.head - INDEX_LENGTH), reader.head
+        head = reader.head
+        low = max(0, head - INDEX_LENGTH)
+        end = head
+        while not self._history and end > low and reader.read(end - 1) == b"":
+            end -= 1
+        high = end
         while low < high:
             middle = (low + high) // 2
-            if self._is_mine(reader.read(middle)):
+            if self._is_mine(reader, range(middle, high)):
                 high = middle
             else:
                 low = middle + 1
-        return low
+        return low if low < end else head
 
-    def _is_mine(self, data: bytes | None) -> bool:
-        """Whether a message in the lane is for this subscriber."""
-        if self._history:
-            return data is not None
-        return bool(data) and sent(data or b"") >= self._since
+    def _is_mine(self, reader: Reader, numbers: range) -> bool:
+        """Whether the first of some messages in the lane is for this subscriber, where what follows them is.
+        One that was dropped tells no time, and is for whom the next one is."""
+        for number in numbers:
+            data = reader.read(number)
+            if self._history or data is None:
+                return data is not None
+            if data:
+                return sent(data) >= self._since
+        return True
 
     def _on_death(self) -> None:
         self._gone = True

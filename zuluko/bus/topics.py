@@ -35,8 +35,8 @@ class Lane(msgspec.Struct, frozen=True):
 
 
 class Announcement(msgspec.Struct, kw_only=True):
-    """What a publisher tells of its topic: the type's wire name, its pid, a JSON schema of the body, and the
-    express lane where it has one."""
+    """What a publisher tells of its topic: the type's wire name, its pid, a JSON schema of the body, the
+    express lane where it has one, and the graph time (ns) since which it publishes."""
 
     topic: str
     type: str
@@ -44,6 +44,7 @@ class Announcement(msgspec.Struct, kw_only=True):
     schema: dict[str, Any] = {}
     lane: Lane | None = None
     offset: int = 0  # ns; its graph time less the monotonic clock
+    since: int = 0
 
 
 def run_dir() -> Path:
@@ -117,7 +118,13 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 
 def announce(graph: str, topic: str, kind: type[Message], lane: Lane | None = None) -> None:
     told = Announcement(
-        topic=topic, type=tag(kind), pid=os.getpid(), schema=schema(kind), lane=lane, offset=clock.offset()
+        topic=topic,
+        type=tag(kind),
+        pid=os.getpid(),
+        schema=schema(kind),
+        lane=lane,
+        offset=clock.offset(),
+        since=clock.now(),
     )
     write_whole(announcement_file(socket_path(graph, topic)), msgspec.json.encode(told))
 
