@@ -143,6 +143,15 @@ def test_nobody_there_is_told(ends, caplog):
     assert "command a did not reach lock: no answer within 0.2 s" in caplog.text
 
 
+def test_a_receiver_that_closes_late_leaves_its_successor_where_it_is(ends):
+    first, second = receiver(), ends(receiver())
+    first.close()
+    sending = ends(sender())
+    sending.send(command("a"))
+    assert until(second.receive).body.id == "a"
+    until(lambda: sending.taken == 1)
+
+
 def test_a_receiver_killed_before_it_takes_gets_it_when_it_is_back(ends):
     code = (
         "import signal, sys; from zuluko.bus.commands import CommandReceiver\n"

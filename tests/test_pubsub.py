@@ -277,6 +277,18 @@ def test_a_publisher_that_closes_late_leaves_what_its_successor_announces():
         end.close()
 
 
+def test_a_publisher_that_closes_late_leaves_its_successors_socket(way, run_dir):
+    first, second = Publisher("door", "topic", Faces), Publisher("door", "topic", Faces)
+    first.close()
+    with pynng.Sub0(dial=f"ipc://{run_dir}/door/topic", recv_timeout=5000) as foreign:
+        foreign.subscribe(b"")
+        until(lambda: second.subscribers)
+        second.send(Faces(stamp=3))
+        assert msgpack.unpackb(foreign.recv())[4]["stamp"] == 3
+    second.close()
+    assert os.listdir(run_dir / "door") == []
+
+
 @pytest.mark.parametrize("size", [100_000, 200_000, 900_000])
 def test_a_message_too_long_for_the_ring_arrives(edge, size):
     publisher, subscriber = edge(Decision)

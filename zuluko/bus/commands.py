@@ -18,7 +18,7 @@ import msgspec
 
 from zuluko.bus import clock
 from zuluko.bus.message import Command
-from zuluko.bus.nng import pynng, take
+from zuluko.bus.nng import leave, listen, pynng, take
 from zuluko.bus.poller import Poller
 from zuluko.bus.topics import address, socket_path
 from zuluko.bus.wire import LARGEST, VERSION, Decoder, Encoder, Envelope, WireError
@@ -123,10 +123,8 @@ class CommandReceiver(Generic[C]):
         self._decode = Decoder(kind)
         self._done: OrderedDict[str, None] = OrderedDict()
         self._path = socket_path(graph, self.topic)
-        self._path.unlink(missing_ok=True)
         self._socket = pynng.Rep0(recv_max_size=LARGEST, send_timeout=100)
-        self._socket.listen(address(graph, self.topic))
-        self._path.chmod(0o600)
+        self._file = listen(self._socket, self._path)
         self._poller = poller
         if poller:
             poller.watch(self._socket.recv_fd)
@@ -169,5 +167,4 @@ class CommandReceiver(Generic[C]):
     def close(self) -> None:
         if self._poller:
             self._poller.forget(self._socket.recv_fd)
-        self._socket.close()
-        self._path.unlink(missing_ok=True)
+        leave(self._socket, self._path, self._file)

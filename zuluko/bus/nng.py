@@ -3,10 +3,13 @@
 asyncio is loaded when somebody first uses it, in this process as in any.
 """
 
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import LazyLoader
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -30,7 +33,33 @@ try:
 finally:
     sys.meta_path.remove(_Deferred)
 
-__all__ = ["pynng", "take"]
+__all__ = ["leave", "listen", "pynng", "take"]
+
+
+def listen(socket: Any, path: Path) -> int:
+    """Listens at a path, in the place of whoever did; gives what ``leave`` wants to know.
+
+    On closing, nng removes the file that it listened at, which by then may be a successor's. So it listens at
+    another name, and the file is moved. The folder's descriptor makes that name a short one.
+    """
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        own = f".{os.urandom(8).hex()}"
+        socket.listen(f"ipc:///proc/self/fd/{folder}/{own}")
+        os.chmod(own, 0o600, dir_fd=folder)
+        file = os.stat(own, dir_fd=folder).st_ino
+        os.replace(own, path, src_dir_fd=folder)
+    finally:
+        os.close(folder)
+    return file
+
+
+def leave(socket: Any, path: Path, file: int) -> None:
+    """Closes a socket, and removes its file from the path, unless another has taken its place."""
+    with suppress(FileNotFoundError):
+        if path.lstat().st_ino == file:
+            path.unlink()
+    socket.close()
 
 
 def take(socket: Any) -> bytes | None:

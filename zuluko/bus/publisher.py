@@ -16,12 +16,11 @@ from zuluko.bus.handoff import Handoff
 from zuluko.bus.lane import KEPT, MOST_SLOTS, SLOTS
 from zuluko.bus.lane_writer import Writer
 from zuluko.bus.message import Message, MessageError, arrays, check_arrays
-from zuluko.bus.nng import pynng
+from zuluko.bus.nng import leave, listen, pynng
 from zuluko.bus.np import np
 from zuluko.bus.streams import QUEUE
 from zuluko.bus.topics import (
     Lane,
-    address,
     announce,
     announcement,
     announcement_file,
@@ -100,15 +99,13 @@ class Publisher:
         self._edges = local.edges(graph, topic)
         self._dtype: Any = None
         self._typestr = ""
-        self._path.unlink(missing_ok=True)  # of a publisher that was killed
         self._told = Lane(self._lane.fd, self._lane.id, self._bell.fd) if self._lane and self._bell else None
         announce(graph, topic, kind, self._told)
         self._socket = pynng.Pub0(send_buffer_size=queue)
         self._pipes: set[int] = set()  # of who is connected there
         self._socket.add_post_pipe_connect_cb(lambda pipe: self._pipes.add(pipe.id))
         self._socket.add_post_pipe_remove_cb(lambda pipe: self._pipes.discard(pipe.id))
-        self._socket.listen(address(graph, topic))
-        self._path.chmod(0o600)
+        self._file = listen(self._socket, self._path)
         if not self._lane:
             _tell_of_copies()
 
@@ -239,4 +236,4 @@ class Publisher:
             self._bell.ring(clock.now())
             self._bell.close()
             self._lane.close()
-        self._socket.close()  # and with it the file of the socket
+        leave(self._socket, self._path, self._file)
