@@ -1,6 +1,7 @@
 """Publishers and subscribers over the real bus: order, loss, restarts, foreign and hostile peers."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pynng
 import pytest
 
 from tests.waiting import until
-from zuluko.bus import clock, membarrier, topics
+from zuluko.bus import clock, membarrier, poller, topics
 from zuluko.bus.lane import INDEX_LENGTH, RING
 from zuluko.bus.message import Array, Message, MessageError
 from zuluko.bus.poller import Poller
@@ -274,6 +275,74 @@ def test_a_publisher_that_closes_late_leaves_what_its_successor_announces():
     second.send(Faces(stamp=5))
     assert subscriber.wait(5).body.stamp == 5
     for end in (subscriber, second):
+        end.close()
+
+
+@pytest.mark.parametrize("without", ["killed", "closed"])
+def test_a_publisher_that_starts_again_over_nng_is_dialled_at_once(monkeypatch, run_dir, without):
+    """And not when nng would dial again: for a publisher that is gone for good it does so ever more seldom."""
+    monkeypatch.setattr(membarrier, "available", lambda: False)
+    never = {"reconnect_time_min": 3_600_000, "reconnect_time_max": 3_600_000}  # ms
+    monkeypatch.setattr("zuluko.bus.subscriber.REDIAL", never)
+    path = run_dir / "door" / "topic"
+    first = Publisher("door", "topic", Faces)
+    subscriber = Subscriber("door", "topic", Faces)
+    until(lambda: subscriber.connected and first.subscribers)
+    kept = path.with_name("kept")
+    os.link(path, kept)
+    first.close()
+    if without == "killed":
+        kept.rename(path)
+    until(lambda: not subscriber.connected)
+    second = Publisher("door", "topic", Faces)
+    until(lambda: subscriber.connected and second.subscribers)
+    second.send(Faces(stamp=5))
+    assert subscriber.wait(5).body.stamp == 5
+    for end in (subscriber, second):
+        end.close()
+
+
+@pytest.mark.skipif(not membarrier.available(), reason="this kernel has no membarrier(2)")
+def test_what_came_over_nng_does_not_come_once_more_from_the_lane(monkeypatch):
+    """As where the kernel tells nobody that a publisher has come, and nng's dialling finds it first."""
+    monkeypatch.setattr(Poller, "_attend", lambda poller: setattr(poller, "_attends", False))
+    monkeypatch.setattr(poller, "LOOK", 3600.0)
+    process = subprocess.Popen([sys.executable, "-c", KILLED, "1"], stdout=subprocess.PIPE)
+    process.stdout.readline()
+    process.kill()
+    process.communicate()
+    ears = Poller("door")
+    subscriber = Subscriber("door", "topic", Faces, poller=ears)
+    publisher = Publisher("door", "topic", Faces)
+    until(lambda: subscriber.connected and publisher.subscribers)
+    for stamp in range(3):
+        publisher.send(Faces(stamp=stamp))
+    assert [until(subscriber.receive).seq for _ in range(3)] == [0, 1, 2]
+    ears._next_look = 0
+    subscriber.receive()
+    assert subscriber._reader
+    publisher.send(Faces(stamp=3))
+    assert [envelope.seq for envelope in iter(subscriber.receive, None)] == [3]
+    assert not subscriber.lost
+    for end in (subscriber, publisher, ears):
+        end.close()
+
+
+@pytest.mark.skipif(not membarrier.available(), reason="this kernel has no membarrier(2)")
+def test_what_waits_from_a_foreign_publisher_is_read_before_the_lane_of_the_next_one(run_dir):
+    subscriber = Subscriber("door", "topic", Faces)
+    foreign = pynng.Pub0(listen=f"ipc://{run_dir}/door/topic")
+    until(lambda: subscriber.connected and foreign.pipes)
+    for stamp in range(2):
+        foreign.send(msgpack.packb([1, stamp, 0, [], {"type": "Faces/1", "stamp": stamp}]))
+    assert until(subscriber.receive).body.stamp == 0
+    until(lambda: select.select([subscriber._socket.recv_fd], [], [], 0)[0])
+    foreign.close()
+    publisher = Publisher("door", "topic", Faces)
+    publisher.send(Faces(stamp=100))
+    assert [until(subscriber.receive).body.stamp for _ in range(2)] == [1, 100]
+    assert not subscriber.lost
+    for end in (subscriber, publisher):
         end.close()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from typing import Any, Generic, TypeVar
 from zuluko.bus import membarrier
 from zuluko.bus.lane import HEAD, INDEX_LENGTH, GoneError, LaneError
 from zuluko.bus.lane_reader import Reader
-from zuluko.bus.nng import pynng, take
+from zuluko.bus.nng import REDIAL, pynng, take
 from zuluko.bus.np import np
 from zuluko.bus.poller import Poller
 from zuluko.bus.streams import QUEUE
@@ -79,6 +80,8 @@ class Subscriber(Generic[M]):
         self._pidfd = -1
         self._gone = False
         self._socket: Any = None
+        self._dialled = (0, 0)  # which file that is
+        self._heard = 0  # graph time when the last message was sent that came over nng
         self._refused = 0  # the id of a lane that could not be joined
         self._expected: int | None = None
         self._last = b""
@@ -95,10 +98,12 @@ class Subscriber(Generic[M]):
     def receive(self) -> Envelope[M] | None:
         if self._reader and (envelope := self._from_lane(self._reader)) is not None:
             return envelope
+        if (socket := self._socket) and (envelope := self._from_socket()) is not None:
+            return envelope
         self._look_for_publisher()
         if self._reader:
             return self._from_lane(self._reader)
-        return self._from_socket() if self._socket else None
+        return self._from_socket() if self._socket is not socket else None
 
     def wait(self, timeout: float | None = None) -> Envelope[M] | None:
         """The next message, or None after ``timeout`` seconds without one."""
@@ -150,6 +155,7 @@ class Subscriber(Generic[M]):
                 return None
             if (envelope := self._open(data)) is not None:
                 self._count_gap(envelope.seq)
+                self._heard = envelope.sent
                 self.received += 1
                 return envelope
         return None
@@ -204,7 +210,7 @@ class Subscriber(Generic[M]):
             return
         self._news = self._poller.news
         told = announcement(self._graph, self.topic)
-        if not (told and self._join_lane(told)) and socket_path(self._graph, self.topic).is_socket():
+        if not (told and self._join_lane(told)):
             self._join_socket()
 
     def _join_lane(self, told: Announcement) -> bool:
@@ -230,6 +236,8 @@ class Subscriber(Generic[M]):
             self._leave_socket()
         self._gone = False
         self._since = self._created + told.offset
+        if told.since <= self._heard <= time.monotonic_ns() + told.offset:  # it was this publisher
+            self._since = self._heard + 1
         came_before = self._since < told.since and not self._latched
         self._reader.next = 0 if came_before else self._first(self._reader)
         self._warned = self._reader.warned
@@ -283,14 +291,20 @@ class Subscriber(Generic[M]):
         self._news = -1
 
     def _join_socket(self) -> None:
-        if self._socket:
+        """Dials the socket that is there, and dials anew for another one, unless there is a connection."""
+        path = socket_path(self._graph, self.topic)
+        try:
+            seen = path.lstat()
+        except FileNotFoundError:
             return
-        self._socket = pynng.Sub0(
-            recv_buffer_size=self._keep,
-            recv_max_size=self._largest,
-            reconnect_time_min=20,
-            reconnect_time_max=200,
-        )
+        file = (seen.st_ino, seen.st_ctime_ns)
+        settled = self._socket and (self._socket.pipes or file == self._dialled)
+        if settled or not stat.S_ISSOCK(seen.st_mode):
+            return
+        if self._socket:
+            self._leave_socket()
+        self._dialled = file
+        self._socket = pynng.Sub0(recv_buffer_size=self._keep, recv_max_size=self._largest, **REDIAL)
         self._socket.subscribe(b"")
         self._socket.dial(address(self._graph, self.topic), block=False)
         self._poller.watch(self._socket.recv_fd)
