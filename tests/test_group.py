@@ -4,6 +4,7 @@ import json
 import os
 import signal
 
+import numpy as np
 import pytest
 
 from tests.running import alive, up, write, zuluko
@@ -12,7 +13,7 @@ from zuluko.bus import topics
 from zuluko.bus.local import LocalEdge, edges, hand_over
 from zuluko.bus.poller import Poller
 from zuluko.bus.wire import Envelope
-from zuluko.messages import Faces
+from zuluko.messages import Faces, Frame
 
 PAIR = """
 nodes:
@@ -103,6 +104,20 @@ def test_a_full_edge_drops_the_oldest_and_counts_it():
         edge.close()
     hand_over(edges("g", "t"), Envelope(1, 0, 0, (), Faces()))
     assert queue.receive() is None
+    poller.close()
+
+
+def test_what_is_handed_over_cannot_be_written_any_more_and_what_lies_beside_it_can():
+    poller = Poller("door")
+    edge = LocalEdge("door", "topic", keep=4, poller=poller)
+    memory, store = np.ones((4, 4, 3), "u1"), np.ones((8, 4, 4, 3), "u1")
+    for image in (memory[:], store[0]):
+        hand_over(edges("door", "topic"), Envelope(1, 0, 0, (), Frame(image=image)))
+    with pytest.raises(ValueError, match="read-only"):
+        memory[:] = 2
+    store[1] = 2
+    assert all((edge.receive().body.image == 1).all() for _ in range(2))
+    edge.close()
     poller.close()
 
 

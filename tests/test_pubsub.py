@@ -115,6 +115,23 @@ def test_pictures_that_a_reader_keeps_stay_as_they_are(edge):
     assert all((image == number).all() for number, image in enumerate(kept))
 
 
+@pytest.mark.skipif(not membarrier.available(), reason="this kernel has no membarrier(2)")
+@pytest.mark.parametrize(
+    "part", [lambda a: a, lambda a: a[:], lambda a: a.reshape(10, 10, 300).reshape(100, 100, 3)]
+)
+def test_the_array_that_a_published_one_is_a_view_of_cannot_be_written_either(part):
+    publisher, subscriber = Publisher("door", "topic", Frame), Subscriber("door", "topic", Frame)
+    memory = publisher.empty((100, 100, 3), np.dtype("u1"))
+    memory[:] = 1
+    publisher.send(Frame(image=part(memory)))
+    view = subscriber.wait(5).body.image
+    with pytest.raises(ValueError, match="read-only"):
+        memory[:] = 2
+    assert (view == 1).all()
+    subscriber.close()
+    publisher.close()
+
+
 def test_a_picture_lasts_as_long_with_its_jpeg_as_alone(edge, way):
     publisher, subscriber = edge(Frame, keep=64)
     jpeg = np.zeros(20_000, "u1")

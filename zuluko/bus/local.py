@@ -11,7 +11,7 @@ from collections import Counter, defaultdict, deque
 from typing import Any
 
 from zuluko.bus.message import Message, arrays
-from zuluko.bus.np import np
+from zuluko.bus.np import freeze, np
 from zuluko.bus.poller import Poller
 from zuluko.bus.wire import Envelope
 
@@ -68,6 +68,6 @@ def hand_over(edges: list[LocalEdge], envelope: Envelope[Any]) -> None:
     for name in arrays(type(message)):
         array = getattr(message, name)
         if isinstance(array, np.ndarray):
-            array.flags.writeable = False
+            freeze(array)
     for edge in list(edges):
         edge.put(envelope)

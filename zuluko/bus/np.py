@@ -26,4 +26,12 @@ else:
 
     np = _Numpy()
 
-__all__ = ["NDArray", "np"]
+__all__ = ["NDArray", "freeze", "np"]
+
+
+def freeze(array: Any) -> None:
+    """Makes an array read-only, and with it the one that it is a view of, if it is the whole of that."""
+    size = array.nbytes
+    while isinstance(array, np.ndarray) and array.nbytes == size:
+        array.flags.writeable = False
+        array = array.base

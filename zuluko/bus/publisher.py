@@ -17,7 +17,7 @@ from zuluko.bus.lane import KEPT, MOST_SLOTS, SLOTS
 from zuluko.bus.lane_writer import Writer
 from zuluko.bus.message import Message, MessageError, arrays, check_arrays
 from zuluko.bus.nng import leave, listen, pynng
-from zuluko.bus.np import np
+from zuluko.bus.np import freeze, np
 from zuluko.bus.streams import QUEUE
 from zuluko.bus.topics import (
     Lane,
@@ -210,7 +210,7 @@ class Publisher:
         """The array's slot and generation: its own, where it was made with ``empty``, else that of a copy."""
         assert self._lane
         if (own := self._lane.slot_of(array)) is not None:
-            array.setflags(write=False)
+            freeze(array)
             return own, self._lane.open(own)
         slot = self._lane.take(array.nbytes)
         if slot is None:
