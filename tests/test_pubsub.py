@@ -578,6 +578,24 @@ def test_a_message_too_large_does_not_leave(edge):
         publisher.send(Decision(rule="r" * LARGEST, outcome="fired"))
 
 
+@pytest.mark.skipif(not membarrier.available(), reason="this kernel has no membarrier(2)")
+def test_pictures_too_large_for_nng_reach_the_lane_and_are_told(monkeypatch, run_dir):
+    """Who connects there must not bring down a node that fares well without."""
+    publisher, subscriber = Publisher("door", "topic", Frame), Subscriber("door", "topic", Frame)
+    monkeypatch.setattr(publisher, "_largest", 100_000)
+    with pynng.Sub0(dial=f"ipc://{run_dir}/door/topic", recv_timeout=5000) as foreign:
+        foreign.subscribe(b"")
+        until(lambda: publisher.subscribers == 2)
+        for side in (300, 100, 300, 100):
+            publisher.send(Frame(image=np.zeros((side, side, 3), "u1")))
+        assert [subscriber.wait(5).seq for _ in range(4)] == [0, 1, 2, 3]
+        assert [msgpack.unpackb(foreign.recv())[1] for _ in range(2)] == [1, 3]
+    assert publisher.lost == {"too large": 2}
+    assert not subscriber.lost
+    subscriber.close()
+    publisher.close()
+
+
 def test_the_ring_is_as_large_as_the_environment_says(monkeypatch):
     monkeypatch.setenv("ZULUKO_SLOTS", "3")
     monkeypatch.setenv("ZULUKO_SLOT_MB", "2")

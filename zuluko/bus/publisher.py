@@ -72,7 +72,8 @@ class NoSlotError(Exception):
 class Publisher:
     """The one that may publish a topic. ``send`` never waits: a slow subscriber loses, and knows it.
 
-    ``lost`` counts what did not leave: "ring full" when readers hold all slots.
+    ``lost`` counts what did not leave: "ring full" when readers hold all slots, "too large" what nng, and not
+    the lane, found so.
     """
 
     def __init__(self, graph: str, topic: str, kind: type[Message], *, queue: int = QUEUE) -> None:
@@ -160,7 +161,8 @@ class Publisher:
         except NoSlotError:
             return b""
         if len(data) > self._largest:
-            raise self._too_large(len(data))
+            what = f"a message on {self.topic} has {len(data)} bytes"
+            raise WireError("too large", f"{what}, at most {self._largest}")
         return data
 
     def _send_to_all(self, envelope: Envelope[Message], data: bytes) -> None:
@@ -168,12 +170,11 @@ class Publisher:
         lane_first = self._bell is not None and self._bell.heard
         if lane_first:
             self._send_lane(envelope, data)
-        inline = data
-        if self._placed or not data:
-            inline = self._encode_inline(envelope)
-            if len(inline) > self._largest:
-                raise self._too_large(len(inline))
-        self._socket.send(inline)
+        inline = self._encode_inline(envelope) if self._placed or not data else data
+        if len(inline) > self._largest:
+            self.lost["too large"] += 1
+        else:
+            self._socket.send(inline)
         self._hand_off()
         if not lane_first:
             self._send_lane(envelope, data)
@@ -192,9 +193,6 @@ class Publisher:
             self._hand_off()
         if self._placed > 1:  # a picture lasts as long as one alone
             self._lane.kept = max(self._lane.kept, KEPT * self._placed)
-
-    def _too_large(self, size: int) -> WireError:
-        return WireError("too large", f"a message on {self.topic} has {size} bytes, at most {self._largest}")
 
     def _handle(self, array: Any) -> Any:
         """How an array stands in the lane: small ones inline, large ones by their slot."""
