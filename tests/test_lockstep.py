@@ -11,9 +11,14 @@ import pytest
 from tests.nodes_of_tests import Count, Status
 from tests.running import ROOT, write, zuluko
 from tests.test_log import strictly
-from zuluko import read, record, testing
+from zuluko import Message, read, record, testing
+from zuluko.bus.log_reader import LogReader
+from zuluko.launch import launchfile
+from zuluko.launch.lockstep import Lockstep
+from zuluko.launch.replayed import stand_in
 from zuluko.messages import Face, Faces, Frame, LockState
 from zuluko.nodes import demo
+from zuluko.nodes.player import Timeline
 
 SECOND = 10**9
 BASE = 1_700_000_000 * SECOND
@@ -208,3 +213,132 @@ def test_a_node_that_no_log_drives_is_told(evening, tmp_path):
     assert done.returncode == 1
     assert "other has no stream to drive it, and the log does not hold what it says" in done.stderr
     assert "name it: zuluko replay LOG GRAPH --lockstep" in lockstep(evening, "").stderr
+
+
+POLLS = """
+import threading
+from collections.abc import Iterator
+
+from zuluko import Message, Stream
+from zuluko.messages import Faces
+
+seen = threading.Event()
+
+
+class Polled(Message, tag="LockstepPolled/1"):
+    n: int = 0
+    empty: int = 0
+
+
+def free() -> Iterator[Faces]:
+    yield Faces()
+
+
+def poll(faces: Stream[Faces], *, timeout: float = 0.0, ends: bool = True) -> Iterator[Polled]:
+    number = empty = 0
+    while not (ends and faces.ended):
+        message = faces.next(timeout=timeout)
+        if message is None:
+            empty += 1
+        else:
+            yield Polled(stamp=message.stamp, n=number, empty=empty)
+            number, empty = number + 1, 0
+
+
+def drain(faces: Stream[Faces]) -> Iterator[Polled]:
+    for newest in faces:
+        for _ in range(3):
+            while (message := faces.next(timeout=0)) is not None:
+                newest = message
+        yield Polled(stamp=newest.stamp)
+
+
+def spin(faces: Stream[Faces]) -> Iterator[Polled]:
+    for message in faces:
+        while not seen.is_set():
+            pass
+        yield Polled(stamp=message.stamp)
+
+
+def after(polls: Stream[Polled]) -> Iterator[Polled]:
+    for message in polls:
+        yield message
+"""
+
+
+def polling(folder, node: str):
+    """The launch file of a graph with the node of that name and options, and one that hears it."""
+    (folder / "polling_nodes.py").write_text(POLLS)
+    name, _, options = node.partition(", ")
+    lines = [
+        "nodes:",
+        '  faces: {run: "./polling_nodes.py:free"}',
+        f'  {name}: {{run: "./polling_nodes.py:{name}", in: {{faces: faces}}{", " * bool(options)}{options}}}',
+        f'  after: {{run: "./polling_nodes.py:after", in: {{polls: {name}}}}}',
+    ]
+    return folder / write(folder, "\n".join(lines), "polling.yaml")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("timeout", ["0", "-1", "1.0e-9", "2.0e-7"])
+def test_a_node_that_polls_hears_each_message_at_its_moment(evening, tmp_path, timeout):
+    said = testing.lockstep(polling(tmp_path, f"poll, timeout: {timeout}"), evening)
+    assert [(one.n, one.stamp) for one in said["poll"]] == [(n, BASE + n * SECOND // 15) for n in range(150)]
+    assert [one.stamp for one in said["after"]] == [one.stamp for one in said["poll"]]
+    again = testing.lockstep(polling(tmp_path, f"poll, timeout: {timeout}"), evening)
+    assert again.digest == said.digest
+
+
+@pytest.mark.timeout(60)
+def test_to_empty_a_stream_takes_no_time(evening, tmp_path):
+    out = tmp_path / "out.mcap"
+    assert lockstep(evening, str(polling(tmp_path, "drain")), "--out", str(out)).returncode == 0
+    times = {(stamp, sent) for stamp, sent in moments(out, "drain")}
+    assert times == {(BASE + n * SECOND // 15, BASE + n * SECOND // 15) for n in range(150)}
+
+
+class Polled(Message, tag="LockstepPolled/1"):
+    n: int = 0
+    empty: int = 0
+
+
+def moments(log, topic: str):
+    """The stamp of each message, and when it was said."""
+    stream = read(log, topic, kind=Polled)
+    for message in stream:
+        yield message.stamp, stream.sent
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("timeout", ["0", "0.1"])
+def test_a_node_that_does_not_end_with_its_stream_is_told(evening, tmp_path, timeout):
+    done = lockstep(evening, str(polling(tmp_path, f"poll, timeout: {timeout}, ends: false")))
+    assert done.returncode == 1
+    assert "message = faces.next(timeout=timeout)" in done.stderr
+    assert done.stderr.splitlines()[-1] == (
+        "poll failed: it goes on asking its stream, which has ended, and will not end; "
+        "end its loop with the stream: `while not stream.ended:`"
+    )
+
+
+@pytest.mark.timeout(60)
+def test_a_node_that_keeps_the_others_waiting_is_told_with_its_line(evening, tmp_path, monkeypatch):
+    monkeypatch.setattr("zuluko.launch.lockstep.PATIENCE", 0.0)
+    graph = launchfile.load(polling(tmp_path, "spin"))
+    told = []
+
+    def tell(what: str) -> None:
+        told.append(what)
+        sys.modules["polling_nodes"].seen.set()
+
+    with LogReader(evening) as reader:
+        stand_in(graph, reader, Timeline(*reader.span))
+        run = Lockstep(graph, tell=tell)
+        run.run()
+    assert run.said["spin"] == 150
+    (what,) = told
+    place, _, sentence = what.partition(": ")
+    file, _, line = place.rpartition(":")
+    assert POLLS.splitlines()[int(line) - 1].strip() in ("while not seen.is_set():", "pass")
+    assert file == str(tmp_path / "polling_nodes.py")
+    assert sentence.startswith("spin has run for ")

@@ -106,6 +106,16 @@ def test_a_log_gives_time_to_a_node_that_waits(tmp_path):
     assert stream.next(timeout=1).stamp == SECOND // 10
 
 
+def test_a_node_that_polls_a_log_goes_on(tmp_path):
+    stream = read(a_log(tmp_path / "a.mcap"), "faces")
+    assert stream.next().stamp == 0
+    polled = [stream.next(timeout=timeout) for timeout in [0, -1, 1e-9] * 4]
+    assert polled[:10] == [None] * 10
+    assert polled[10].stamp == SECOND // 10
+    assert polled[11] is None
+    assert stream.next(timeout=1).stamp == SECOND // 10 * 2
+
+
 def test_a_part_of_a_log_is_read(tmp_path):
     log = a_log(tmp_path / "a.mcap")
     assert [one.stamp for one in read(log, "faces", start=1.0, end=1.2)] == [SECOND, SECOND * 11 // 10]

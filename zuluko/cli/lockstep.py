@@ -85,7 +85,7 @@ def _once(reader: "LogReader", timeline: "Timeline", wish: Wish) -> dict[str, An
             print(held.sentence(found), file=sys.stderr, flush=True)
         with ExitStack() as stack:
             follow, end = _followers(reader, wish, stack)
-            done = Lockstep(checked, wish.out, follow=follow)
+            done = Lockstep(checked, wish.out, follow=follow, tell=_tell)
             stack.callback(_tell_leaks, done)
             done.run()
             parts = end(done)
@@ -132,6 +132,10 @@ def _followers(
         return before.told if before else ""
 
     return follow, end
+
+
+def _tell(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
 
 
 def _tell_leaks(done: "Lockstep") -> None:

@@ -102,6 +102,18 @@ def _place(frame: FrameType, kind: _Kind) -> str:
     return ""
 
 
+def place_in(frame: FrameType | None) -> str:
+    """The line of the node's own code that a frame is in, or that called it."""
+    return next(
+        (f"{_short(one.f_code.co_filename)}:{one.f_lineno}" for one in _outwards(frame) if _is_own(one)), "?"
+    )
+
+
+def _is_own(frame: FrameType) -> bool:
+    file = frame.f_code.co_filename
+    return not file.startswith((_BUS, _LOCKSTEP)) and not _is_library(file)
+
+
 def _is_library(file: str) -> bool:
     return not file.startswith(_OURS) and (file.startswith(_STANDARD) or _is_package(file))
 

@@ -6,7 +6,9 @@ every run, and as fast as it can.
 """
 
 import heapq
+import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -23,14 +25,16 @@ from zuluko.bus.wire import LONGEST_CAUSE, VERSION, Encoder, Envelope, Hop
 from zuluko.launch.chain import Chain, Link
 from zuluko.launch.chance import Chance
 from zuluko.launch.graph import Entry, Graph, Topic, Wire
-from zuluko.launch.leaks import Leak, Watch
+from zuluko.launch.leaks import Leak, Watch, place_in
 from zuluko.launch.parting import LOCKSTEP
 from zuluko.launch.replayed import RUN, ReplayError
 from zuluko.launch.rule_entry import is_rules
-from zuluko.log import channel_of, entries
+from zuluko.log import POLLS, SHORTEST, channel_of, entries
 from zuluko.messages import Delivery
 
 LOOK = 0.5  # s
+PATIENCE = 10.0  # s of real time for which a node may hold the baton before it is told of
+LAST_ASKS = 1_000  # how often a node may ask a stream that has ended
 Said = tuple[str, Envelope[Any]]  # a topic and what was said on it
 
 
@@ -44,6 +48,7 @@ class Lockstep:
     ``out``    the log to write
     ``follow`` is given the link and the envelope's bytes of each message that a node says
     ``alone``  the nodes are only asked: nobody takes their commands, nor is told what became of them
+    ``tell``   is given a sentence about a node that keeps the others waiting
     ``said``   counts the messages of each topic that the nodes said
     ``chain``  the digests of what they said, of all and of each topic
     ``leaks``  what got into the nodes from outside of the log
@@ -57,6 +62,7 @@ class Lockstep:
         *,
         follow: Callable[[Link, bytes], None] | None = None,
         alone: bool = False,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.now = 0
         self.ended = False
@@ -64,13 +70,14 @@ class Lockstep:
         self.chain = Chain()
         self.leaks: list[Leak] = []
         self._graph = graph
-        self._follow, self._alone = follow, alone
+        self._follow, self._alone, self.tell = follow, alone, tell
         self._encode = Encoder()
         self._out = out
         self._writer: LogWriter | None = None
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._order = count()
         self._ready: deque[_Runner] = deque()
+        self._polling: dict[_Runner, int] = {}  # since which moment of the log
         self._runners = [_Runner(self, entry) for entry in _running(graph)]
         self._before: _Runner | None = None  # the last that had the baton
         _check(graph)
@@ -127,6 +134,10 @@ class Lockstep:
         if runner not in self._ready:
             self._ready.append(runner)
 
+    def wake_later(self, runner: "_Runner") -> None:
+        """Wakes a node that polls when time has moved, and after those that were told something then."""
+        self._polling[runner] = self.now
+
     def deliver(self, topic: str, envelope: Envelope[Any]) -> None:
         for runner in self._runners:
             runner.hear(topic, envelope)
@@ -173,8 +184,16 @@ class Lockstep:
         self.now = max(self.now, moment)
 
     def _settle(self) -> None:
+        self._go_on()
+        for runner in [one for one, since in self._polling.items() if since < self.now]:
+            self.wake(runner)
+        self._go_on()
+
+    def _go_on(self) -> None:
         while self._ready:
-            self._ready.popleft().go()
+            runner = self._ready.popleft()
+            self._polling.pop(runner, None)
+            runner.go()
 
     def _end(self) -> None:
         """Ends the streams, node by node, and hears their last words."""
@@ -197,7 +216,8 @@ class _Runner:
         self._latest: dict[str, list[Latest[Any]]] = {}
         self.chance = Chance()
         self._baton, self._back = _taken(), _taken()
-        self._done = self._abandoned = False
+        self._done = self._abandoned = self._is_told = False
+        self._polls = self._last_asks = 0
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=entry.name, daemon=True)
 
@@ -211,9 +231,11 @@ class _Runner:
         if self._done:
             return
         self._lockstep.hand_over(self)
+        begun = time.monotonic()
         self._baton.release()
-        while not self._back.acquire(timeout=LOOK):
-            pass  # a Ctrl-C that came just before it began to wait does not wake it
+        while not self._back.acquire(timeout=LOOK):  # a Ctrl-C that came just before does not wake it
+            if time.monotonic() - begun > PATIENCE and not self._is_told:
+                self._tell_where()
         if self._failure:
             raise LockstepError(f"{self.name} failed: {self._failure}") from self._failure
 
@@ -223,6 +245,32 @@ class _Runner:
         self._baton.acquire()
         if self._abandoned:
             raise _AbandonedError
+
+    def _tell_where(self) -> None:
+        """Says which line keeps the others waiting; once, for it may only be slow."""
+        self._is_told = True
+        place = place_in(sys._current_frames().get(self._thread.ident or 0))
+        what = (
+            f"{self.name} has run for {PATIENCE:.0f} s without asking its stream, and all others wait for it"
+        )
+        self._lockstep.tell(f"{place}: {what}; a loop in it ends or waits: `stream.next(timeout=0.1)`")
+
+    def waits_for_more(self, wait: int) -> bool:
+        """Whether a timeout of so many ns, for which nothing is there, is one too many of those that pass
+        without a wait, so that it waits for what comes next."""
+        self._polls = self._polls + 1 if wait < SHORTEST else 0
+        return self._polls > POLLS
+
+    def has_heard(self) -> None:
+        """Something was there for it."""
+        self._polls = 0
+
+    def has_asked_in_vain(self) -> None:
+        """Its stream has ended; raises _EndlessError for a node that does not end with it."""
+        self._last_asks += 1
+        if self._last_asks > LAST_ASKS:
+            what = "it goes on asking its stream, which has ended, and will not end"
+            raise _EndlessError(f"{what}; end its loop with the stream: `while not stream.ended:`")
 
     def abandon(self) -> None:
         """Ends a thread that waits, whatever it waits for."""
@@ -300,8 +348,16 @@ class _AbandonedError(BaseException):
     """Raised in a node's thread when the run is over."""
 
 
+class _EndlessError(BaseException):
+    """A node that does not end with its stream. No ``except Exception`` in its loop is to keep it going."""
+
+
 class _Stream(Stream[Any]):
-    """A stream whose ``next`` gives the baton back while there is nothing."""
+    """A stream whose ``next`` gives the baton back while there is nothing.
+
+    A timeout of 0 gives it back only after some in a row, and then until time has moved: a node that polls
+    sees each moment of the log, and time moves on.
+    """
 
     def __init__(self, lockstep: Lockstep, runner: _Runner) -> None:
         super().__init__()
@@ -325,19 +381,33 @@ class _Stream(Stream[Any]):
         self._lockstep.at(due, act)
 
     def next(self, timeout: float | None = None) -> Any:
-        until = None if timeout is None else self._lockstep.now + round(timeout * 1e9)
-        if until is not None and not self._queue:
-            self._lockstep.at(until, lambda: self._lockstep.wake(self._runner))
+        until = None
+        if timeout is not None and not self._queue and not self._lockstep.ended:
+            until = self._sleep(max(0, round(timeout * 1e9)))
         while not self._queue:
             self.now, self.cause = self._lockstep.now, ()
             self.ended = self._lockstep.ended
+            if self.ended:
+                self._runner.has_asked_in_vain()
             if self.ended or (until is not None and self.now >= until):
                 return None
             self._runner.park()
+        self._runner.has_heard()
         self.topic, envelope = self._queue.popleft()
         self.now, self.seq, self.sent = self._lockstep.now, envelope.seq, envelope.sent
         self.cause = (*envelope.cause, envelope.hop(self.topic))
         return envelope.body
+
+    def _sleep(self, wait: int) -> int:
+        """Has the node be woken after so many ns; gives when its wait is over."""
+        if self._runner.waits_for_more(wait):
+            self._lockstep.wake_later(self._runner)
+            self._runner.park()
+            return self._lockstep.now
+        until = self._lockstep.now + wait
+        if wait:
+            self._lockstep.at(until, lambda: self._lockstep.wake(self._runner))
+        return until
 
 
 class _Synced(Synced[Any, Any]):
