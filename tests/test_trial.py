@@ -18,6 +18,7 @@ from zuluko.launch.trial import Recorded, Trial
 from zuluko.launch.trial_rules import TrialError
 from zuluko.log import channel_of
 from zuluko.messages import Decision, DriveCommand, Face, Faces, LockCommand, LockState
+from zuluko.testing import decisions
 
 MS = 1_000_000
 START = 1_700_000_000_000 * MS
@@ -290,6 +291,98 @@ def test_what_a_rule_does_when_a_command_fails_is_no_reason_not_to_try_it(log, t
     trial = Trial(str(file), log)
     (act,) = trial.follow(trial.labels())
     assert act.orders == ["lock: open_for 1"]
+
+
+OTHERS = """
+params:
+  least: 0.5
+hello:
+  when: faces
+  any: items
+  if: item.similarity >= least
+  blocks: [near, crowd]
+near:
+  when: sonar
+  if: sonar.metres < 1
+crowd:
+  when: faces
+  if: size(faces.items) > 1
+  blocks: near
+  max_age: 1s
+wrong:
+  whn: faces
+"""
+
+
+def test_of_one_rule_only_what_it_needs_is_asked_for(log, tmp_path, capsys):
+    file = tmp_path / "others.rules.yaml"
+    file.write_text(OTHERS)
+    assert "there is no topic `sonar`" in refused(capsys, command.run, str(file), log)
+    command.run(str(file), log, rule="hello", out=tmp_path / "out.mcap")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("hello fired once in 2.9 s; of 30 decisions")
+    assert {one.rule for one in read(tmp_path / "out.mcap", "rules")} == {"hello"}
+    assert (
+        refused(capsys, command.run, str(file), log, rule="helo") == "no rule `helo`; did you mean `hello`?"
+    )
+    assert "there is no topic `sonar`" in refused(capsys, command.run, str(file), log, rule="near")
+    assert {one.rule for one in decisions(file, log, rule="rules.hello")} == {"hello"}
+
+
+def test_of_one_rule_those_that_block_it_are_looked_at(log, tmp_path):
+    file = tmp_path / "others.rules.yaml"
+    file.write_text(OTHERS)
+    trial = Trial(str(file), log, rule="crowd")
+    assert trial.rules == [("rules", name) for name in ("hello", "near", "crowd", "wrong")]
+    trails = []
+    assert trial.follow(trial.labels("crowd"), trails.append) == []
+    assert {one.decision.rule for one in trails} == {"crowd"}
+    (held,) = [one.decision for one in trails if one.decision.outcome != "false"]
+    assert (held.outcome, "hello" in held.reason) == ("blocked", True)
+    file.write_text(OTHERS.replace("near, crowd", "near"))
+    free = Trial(str(file), log, rule="crowd")
+    assert len(free.follow(free.labels("crowd"))) == 1
+
+
+def test_of_one_rule_in_python_only_what_it_needs_is_asked_for(log, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("trial_two.py").write_text(
+        OPENER.replace("crowd(faces: Faces)", "crowd(drives: DriveState)").replace(
+            "import Face,", "import DriveState, Face,"
+        )
+    )
+    assert "has nothing on drives, which drives crowd" in refused(capsys, command.run, "trial_two.py", log)
+    command.run("trial_two.py", log, rule="hello")
+    assert "hello fired once" in capsys.readouterr().out
+
+
+def test_of_one_rule_of_a_graph_only_what_it_needs_is_asked_for(log, tmp_path, capsys):
+    (tmp_path / "hello.rules.yaml").write_text(RULES)
+    (tmp_path / "drives.rules.yaml").write_text(
+        "moves:\n  when: drive\n  if: drive.linear > 0.1 && lock.state == 'locked'\n"
+        "seen:\n  when: faces\n  if: size(faces.items) > 0\n  max_age: 1s\n"
+    )
+    (tmp_path / "two.yaml").write_text(
+        GRAPH.replace("second: {run: hello.rules.yaml}", "second: {run: drives.rules.yaml}")
+        .replace("[rules, second]", "rules")
+        .replace(
+            "  lock:",
+            "  drives: {run: go.rules.yaml}\n  drive: {run: zuluko.actions.drive, in: {commands: drives}}\n  lock:",
+        )
+    )
+    (tmp_path / "go.rules.yaml").write_text(
+        "go:\n  when: drive\n  if: drive.linear > 0.1\n  max_age: 1s\n  do: {drive: {linear: 0.1}}\n"
+    )
+    graph = str(tmp_path / "two.yaml")
+    assert "has nothing on drive, which drives drives" in refused(capsys, command.run, graph, log)
+    command.run(graph, log, rule="second.seen")
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert shown.out.splitlines()[-1].startswith("seen fired once")
+    alike, other = str(tmp_path / "hello.rules.yaml"), tmp_path / "others.rules.yaml"
+    other.write_text(OTHERS)
+    with pytest.raises(SystemExit) as ended:
+        command.diff(alike, str(other), log, rule="crowd", within="2s")
+    assert ended.value.code == 1
 
 
 @pytest.mark.parametrize(

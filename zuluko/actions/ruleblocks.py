@@ -1,6 +1,6 @@
 """Which rule goes before which: the keys ``priority`` and ``blocks`` of a rule file."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -30,6 +30,16 @@ def read(notes: Notes, name: str) -> tuple[str, ...]:
             near = nearest(str(one), known) or f"; there is {', '.join(known) or 'none'}"
             notes.wrong(place, f"there is no other rule `{one}`{near}")
     return tuple(str(one) for one in places.values() if one in known)
+
+
+def needed(rule: str, blocks: Mapping[str, Iterable[str]]) -> set[str]:
+    """The rules on which a rule hangs: itself, those that block it, and those that block them. ``blocks``
+    says which others each rule blocks."""
+    found, new = set[str](), {rule} & blocks.keys()
+    while new:
+        found |= new
+        new = {name for name, blocked in blocks.items() if not found.isdisjoint(blocked)} - found
+    return found
 
 
 def ordered(notes: Notes, rules: Iterable[Rule]) -> list[Rule]:

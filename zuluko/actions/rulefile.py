@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +134,35 @@ def check(
     if reader.problems:
         raise DocumentError(reader.problems)
     return _ruleset(ordered, found, name or document.file, zone)
+
+
+def only(ruleset: RuleSet, rule: str) -> RuleSet:
+    """Of the rules those on which one hangs, with what they hear; none where there is no such rule."""
+    names = ruleblocks.needed(rule, {one.name: one.blocks for one in ruleset.rules})
+    rules = [one for one in ruleset.rules if one.name in names]
+    made = _ruleset(rules, dict(ruleset.params), ruleset.name, ruleset.zone)
+    return replace(made, names=ruleset.names)
+
+
+def document_of(document: Document, rule: str) -> Document:
+    """The document without the rules on which that one does not hang."""
+    blocks = {name: _blocked(one) for name, one in document.value.items() if name != "params"}
+    gone = blocks.keys() - ruleblocks.needed(rule, blocks)
+    value = {name: _without(one, gone) for name, one in document.value.items() if name not in gone}
+    return replace(document, value=value)
+
+
+def _blocked(rule: Any) -> list[str]:
+    """The rules that one blocks, as far as it is a rule."""
+    given = rule.get("blocks", []) if isinstance(rule, dict) else []
+    return [one for one in (given if isinstance(given, list) else [given]) if isinstance(one, str)]
+
+
+def _without(rule: Any, gone: Set[str]) -> Any:
+    """The rule as one that does not block those."""
+    if gone.isdisjoint(_blocked(rule)):
+        return rule
+    return {**rule, "blocks": [one for one in _blocked(rule) if one not in gone]}
 
 
 def _ruleset(rules: list[Rule], params: dict[str, Param], name: str, zone: str) -> RuleSet:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from zuluko.actions.coverage import RuleCoverage
     from zuluko.actions.timeline import Timeline
     from zuluko.actions.trails import Trail
-    from zuluko.launch.trial import Labels, Named, Recorded, Trial, Tried
+    from zuluko.launch.trial import Labels, Recorded, Trial, Tried
+    from zuluko.launch.trial_rules import Named
 
 app = typer.Typer(help="Try rules over recorded logs.", no_args_is_help=True)
 
@@ -78,7 +79,7 @@ def run(  # noqa: PLR0917
     from zuluko.cli.rules_told import Told
 
     with _sentences(as_json):
-        trial = _trial(rules, log, set_, types)
+        trial = _trial(rules, log, set_, types, rule)
         labels = trial.labels(rule)
         told = Told(trial, labels, as_json=as_json)
         acts = trial.follow(labels, lambda trail: told.hear(trail, others=all_), out=out)
@@ -107,8 +108,8 @@ def diff(  # noqa: PLR0917
     from zuluko.cli.rules_diff import Comparison
 
     with _sentences(as_json):
-        trial = _trial(new, log, set_, types)
-        before: Tried = _recorded(log, types) if old == RECORDED else _trial(old, log, set_old, types)
+        trial = _trial(new, log, set_, types, rule)
+        before: Tried = _recorded(log, types) if old == RECORDED else _trial(old, log, set_old, types, rule)
         compared = Comparison(
             before, trial, rule, within=seconds("--within", within) or 0.0, same=AS_LIVE * (old == RECORDED)
         )
@@ -132,7 +133,7 @@ def coverage(  # noqa: PLR0917
     from zuluko.cli import rules_told
 
     with _sentences(as_json):
-        found = _covered([_trial(rules, log, set_, types) for log in logs], rule)
+        found = _covered([_trial(rules, log, set_, types, rule) for log in logs], rule)
     print("\n".join(rules_told.coverage(found, logs, as_json=as_json)))
     sys.exit(FOUND if any(one.gaps for one in found) else 0)
 
@@ -157,7 +158,7 @@ def plot(  # noqa: PLR0917
     if set_ and not rules:
         refuse("--set is for rules that are run; name them: --rules FILE", as_json, WRONG)
     with _sentences(as_json):
-        trial: Tried = _trial(rules, log, set_, types) if rules else _recorded(log, types)
+        trial: Tried = _trial(rules, log, set_, types, rule) if rules else _recorded(log, types)
         labels = trial.labels(rule)
         line = _timeline(trial, labels, start, end)
         if not line.evaluations:
@@ -189,11 +190,11 @@ def _sentences(as_json: bool) -> Iterator[None]:
         refuse(error, as_json, WRONG)
 
 
-def _trial(rules: str, log: Path, sets: list[str], types: list[str]) -> "Trial":
+def _trial(rules: str, log: Path, sets: list[str], types: list[str], rule: str) -> "Trial":
     from zuluko.cli.graphs import _values
     from zuluko.launch.trial import Trial
 
-    trial = Trial(rules, log, sets=_values(sets), types=types)
+    trial = Trial(rules, log, sets=_values(sets), types=types, rule=rule)
     if trial.silent:
         print(f"{log} has nothing on {', '.join(trial.silent)}, which {rules} reads", file=sys.stderr)
     return trial

@@ -23,12 +23,11 @@ from zuluko.launch.leaks import Leak
 from zuluko.launch.lockstep import Lockstep
 from zuluko.launch.replayed import RUN
 from zuluko.launch.signature import Signature
-from zuluko.launch.trial_rules import TrialError, find, silent
+from zuluko.launch.trial_rules import Named, TrialError, find, silent
 from zuluko.log import entries, known_types
 from zuluko.messages import Decision
 from zuluko.nodes.player import OLDEST, Timeline, player
 
-Named = tuple[str, str]  # a rule: its node and its name
 Labels = Mapping[Named, str]  # what rules are called
 
 _LOG = "(the log)"  # the node that stands in for all others; no launch file can call one so
@@ -88,21 +87,26 @@ class Tried:
 class Trial(Tried):
     """Rules that are run over a log. They are asked and not obeyed: what they read is what was recorded.
 
-    ``rules``, ``sets`` and ``types`` are as ``trial_rules.find`` takes them. ``silent`` are the topics that
-    the rules hear and the log has nothing on; ``leaks``, after a run, what got into a rule in Python from
-    elsewhere. Raises TrialError, DocumentError and LogError.
+    ``rules``, ``sets``, ``types`` and ``rule`` are as ``trial_rules.find`` takes them. ``silent`` are the
+    topics that the rules hear and the log has nothing on; ``leaks``, after a run, what got into a rule in
+    Python from elsewhere. Raises TrialError, DocumentError and LogError.
     """
 
     def __init__(
-        self, rules: str, log: Path, *, sets: Mapping[str, str] | None = None, types: Iterable[str] = ()
+        self,
+        rules: str,
+        log: Path,
+        *,
+        sets: Mapping[str, str] | None = None,
+        types: Iterable[str] = (),
+        rule: str = "",
     ) -> None:
         with LogReader(log) as reader:
             super().__init__(log, reader)
-            self._entries = find(rules, reader, sets or {}, types)
+            self._entries, self.rules = find(rules, reader, sets or {}, types, rule)
             self.silent = silent(self._entries, reader)
             heard = (topic for entry in self._entries for wire in entry.wires for topic in wire.topics)
             self._kinds = {topic.name: topic.kind for topic in heard if topic.name in reader.topics}
-        self.rules = [(entry.name, name) for entry in self._entries for name in _names(entry)]
         self._given = rules
         self.leaks: list[Leak] = []
 
@@ -181,9 +185,3 @@ def _on_one_core() -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, cores)
-
-
-def _names(entry: Entry) -> list[str]:
-    """The rules that a node has: those of its file, or the function."""
-    ruleset = entry.options.get("ruleset")
-    return [rule.name for rule in ruleset.rules] if ruleset else [entry.function.__name__]

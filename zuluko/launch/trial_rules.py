@@ -2,8 +2,9 @@
 whose other topics come from a log."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from zuluko.bus.log_reader import LogReader
 from zuluko.bus.message import Command, Message, tag
@@ -15,6 +16,8 @@ from zuluko.launch.options import Text
 from zuluko.log import known_types, schema_in
 from zuluko.messages import Decision
 
+Named = tuple[str, str]  # a rule: its node and its name
+
 NODE = "rules"  # what the node of a rule file is called, as in most graphs
 
 
@@ -22,19 +25,35 @@ class TrialError(ValueError):
     """Rules and a log that do not go together; whole sentences."""
 
 
-def find(rules: str, reader: LogReader, sets: Mapping[str, str], types: Iterable[str] = ()) -> list[Entry]:
+class Found(NamedTuple):
+    """The nodes that decide, and the rules of all of which some are wanted."""
+
+    entries: list[Entry]
+    rules: list[Named]
+
+
+def find(
+    rules: str, reader: LogReader, sets: Mapping[str, str], types: Iterable[str] = (), rule: str = ""
+) -> Found:
     """The nodes that decide: of ``door.rules.yaml``, of ``opener.py`` or ``opener.py:unlock``, or of a launch
     file or stock graph.
 
-    ``sets`` are parameters that were typed; ``types`` name modules or files that define message types.
-    Raises TrialError, and DocumentError for a launch file with problems.
+    ``sets`` are parameters that were typed; ``types`` name modules or files that define message types. With a
+    ``rule``, by its name or as ``node.rule``, there is nothing that this one does not hang on, and what is
+    wrong with the others is not looked at. Raises TrialError, and DocumentError for a launch file with
+    problems.
     """
     load_types(types)
     if rule_entry.is_rules(rules):
-        return [_of_file(Path(rules), reader, sets)]
+        return _of_file(Path(rules), reader, sets, rule)
     if rules.partition(":")[0].endswith(".py") or (":" in rules and not Path(rules).exists()):
-        return _of_python(rules, reader, sets)
-    return _of_launch(rules, sets)
+        return _of_python(rules, reader, sets, rule)
+    return _of_launch(rules, sets, rule)
+
+
+def _is_wanted(one: Named, rule: str) -> bool:
+    """Whether it is the rule that is wanted, if one is."""
+    return not rule or rule in (one[1], ".".join(one))
 
 
 def load_types(types: Iterable[str]) -> None:
@@ -76,7 +95,7 @@ def _check_type(topic: Topic, reader: LogReader) -> None:
 # -- a rule file
 
 
-def _of_file(file: Path, reader: LogReader, sets: Mapping[str, str]) -> Entry:
+def _of_file(file: Path, reader: LogReader, sets: Mapping[str, str], rule: str) -> Found:
     from zuluko import document
     from zuluko.actions import rulefile
 
@@ -86,6 +105,13 @@ def _of_file(file: Path, reader: LogReader, sets: Mapping[str, str]) -> Entry:
     kinds = {name: kind for name in reader.topics if (kind := fitting(known, reader.type_of(name)))}
     try:
         read = document.load(file)
+        names = [name for name in read.value if name != "params"]
+        named = [(NODE, name) for name in names]
+        if rule:
+            wanted = next((name for name in names if _is_wanted((NODE, name), rule)), None)
+            if wanted is None:
+                return Found([], named)
+            read = rulefile.document_of(read, wanted)
         ruleset = rulefile.check(
             read,
             topics=kinds,
@@ -96,7 +122,8 @@ def _of_file(file: Path, reader: LogReader, sets: Mapping[str, str]) -> Entry:
         )
     except DocumentError as error:
         raise TrialError(_told(error, reader, kinds)) from None
-    return rule_entry.entry(NODE, str(file), ruleset, {name: Topic(name, "", kinds[name]) for name in kinds})
+    topics = {name: Topic(name, "", kinds[name]) for name in kinds}
+    return Found([rule_entry.entry(NODE, str(file), ruleset, topics)], named)
 
 
 def _told(error: DocumentError, reader: LogReader, kinds: Mapping[str, type[Message]]) -> str:
@@ -145,7 +172,7 @@ def _commanded(rules: Mapping[str, Any]) -> Iterator[tuple[str, Iterable[str]]]:
 # -- rules in Python
 
 
-def _of_python(run: str, reader: LogReader, sets: Mapping[str, str]) -> list[Entry]:
+def _of_python(run: str, reader: LogReader, sets: Mapping[str, str], rule: str) -> Found:
     try:
         found = list(_functions(run))
     except functions.RunError as error:
@@ -158,7 +185,9 @@ def _of_python(run: str, reader: LogReader, sets: Mapping[str, str]) -> list[Ent
     for key in sets:
         if key not in taken:
             raise TrialError(f"--set {key}: {run} has no such configuration{nearest(key, taken)}")
-    return [_python_entry(run, function, read, reader, sets) for function, read in found]
+    named = [(function.__name__, function.__name__) for function, _ in found]
+    wanted = [one for one, name in zip(found, named, strict=True) if _is_wanted(name, rule)]
+    return Found([_python_entry(run, function, read, reader, sets) for function, read in wanted], named)
 
 
 def _functions(run: str) -> Iterator[tuple[Any, signature.Signature]]:
@@ -205,7 +234,7 @@ def _topic(wanted: signature.Input, rule: str, reader: LogReader) -> Topic:
 # -- the rules of a graph
 
 
-def _of_launch(name: str, sets: Mapping[str, str]) -> list[Entry]:
+def _of_launch(name: str, sets: Mapping[str, str], rule: str) -> Found:
     graph = launchfile.load(launchfile.locate(name), sets=sets)
     found = [entry for entry in graph.entries.values() if Decision in entry.signature.outputs]
     if not found:
@@ -215,4 +244,29 @@ def _of_launch(name: str, sets: Mapping[str, str]) -> list[Entry]:
         if entry.when is not None:
             what = f"{entry.name} runs only `when` a condition holds, and a log does not tell when that was"
             raise TrialError(f"{what}; try its rules by their file")
-    return found
+    named = [(entry.name, name) for entry in found for name in names_of(entry)]
+    wanted = [one for one in named if _is_wanted(one, rule)]
+    if rule:
+        found = [_only(entry, name) for entry in found for node, name in wanted if node == entry.name]
+    return Found(found, named)
+
+
+def names_of(entry: Entry) -> list[str]:
+    """The rules that a node has: those of its file, or the function."""
+    ruleset = entry.options.get("ruleset")
+    return [rule.name for rule in ruleset.rules] if ruleset else [entry.function.__name__]
+
+
+def _only(entry: Entry, rule: str) -> Entry:
+    """The node with no more than one of its rules, and what that hangs on and hears."""
+    if not (ruleset := entry.options.get("ruleset")):
+        return entry
+    from zuluko.actions import rulefile
+
+    less = rulefile.only(ruleset, rule)
+    heard = (less.hears, less.levels)
+    wires = tuple(
+        replace(wire, topics=tuple(one for one in wire.topics if less.names.get(one.name, one.name) in names))
+        for wire, names in zip(entry.wires, heard, strict=True)
+    )
+    return replace(entry, wires=wires, options={**entry.options, "ruleset": less})

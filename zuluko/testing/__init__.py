@@ -37,7 +37,7 @@ def decisions(
     """
     from zuluko.launch.trial import Trial
 
-    trial = Trial(str(rules), Path(log), sets=_typed(params), types=types)
+    trial = Trial(str(rules), Path(log), sets=_typed(params), types=types, rule=rule)
     found: list[Decision] = []
     trial.follow(trial.labels(rule), lambda trail: found.append(trail.decision))
     return found
