@@ -58,6 +58,8 @@ def tight(faces: Stream[Faces]) -> Iterator[Text]:
     for message in faces:
         logging.warning("the library's own look at a clock")
         tempfile.mktemp()
+        once = time.localtime(1e9), time.gmtime(1e9), time.ctime(1e9), time.strftime("%H", time.gmtime(0))
+        assert time.asctime(once[1])
         drawn = random.random(), random.gauss(0, 1), np.random.rand(), fixed.random()
         yield Text(stamp=message.stamp, text=f"{drawn} {np.random.default_rng(3).random()}")
 
@@ -97,7 +99,22 @@ LEAKS = {
     "datetime.utcnow()": "reads a clock, datetime.utcnow()",
     "date.today()": "reads a clock, date.today()",
     "clock.now()": "reads a clock, time.monotonic_ns()",
+    "time.localtime()": "reads a clock, time.localtime() without a time",
+    "time.gmtime()": "reads a clock, time.gmtime() without a time",
+    "time.ctime()": "reads a clock, time.ctime() without a time",
+    "time.asctime()": "reads a clock, time.asctime() without a time",
+    "time.strftime('%H:%M')": "reads a clock, time.strftime() without a time",
+    "datetime.today()": "reads a clock, datetime.today()",
+    "time.clock_gettime(time.CLOCK_REALTIME)": "reads a clock, time.clock_gettime()",
+    "os.times()": "reads a clock, os.times()",
     "os.urandom(4)": "draws from the system's randomness",
+    "os.getrandom(4)": "draws from the system's randomness",
+    "secrets.randbelow(9)": "draws from the system's randomness",
+    "secrets.choice('abc')": "draws from the system's randomness",
+    "random.SystemRandom().random()": "draws from the system's randomness",
+    "random.SystemRandom().choice('abc')": "draws from the system's randomness",
+    "np.random.RandomState()": "draws from the system's randomness",
+    "np.random.seed()": "draws from the system's randomness",
     "uuid.uuid4()": "draws from the system's randomness",
     "uuid.uuid1()": "makes an id of the time",
     "secrets.token_hex()": "draws from the system's randomness",

@@ -6,6 +6,7 @@ whatever name a module has imported it. That costs the door a tenth, a node that
 """
 
 import datetime
+import dis
 import os
 import random
 import socket
@@ -23,6 +24,7 @@ CHANCE = "give the generator a seed, as in random.Random(1) or numpy.random.defa
 THREAD = "what a thread makes comes at no certain time; make it a node of its own"
 OUTSIDE = "what it answers is not in the log; record what this node says, and replay that"
 
+_CALL = dis.opmap["CALL"]
 _STANDARD = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), "<frozen ")
 _OURS = str(Path(__file__).parent.parent) + os.sep
 _BUS, _LOCKSTEP = (_OURS + name + os.sep for name in ("bus", "launch"))
@@ -46,11 +48,13 @@ class Leak(NamedTuple):
 
 class _Kind(NamedTuple):
     """``passes`` says through which files between the node's code and the call it counts: where the standard
-    library looks at a clock for purposes of its own it does not."""
+    library looks at a clock for purposes of its own it does not. With more arguments than ``most`` it does
+    not, either: time.ctime() reads a clock, time.ctime(stamp) does not."""
 
     what: str
     instead: str
     passes: Callable[[str], bool]
+    most: int = sys.maxsize
 
 
 class Watch:
@@ -65,7 +69,7 @@ class Watch:
 
         def see(frame: FrameType, event: str, arg: Any) -> None:
             if event == "c_call":
-                if arg in calls:
+                if arg in calls and _arguments(frame) <= calls[arg].most:
                     self._look(frame, calls[arg])
             elif event == "call" and frame.f_code in codes:
                 self._look_into(frame, codes[frame.f_code])
@@ -86,6 +90,13 @@ class Watch:
         if place and (leak := Leak(self._node, place, kind.what, kind.instead)) not in self._told:
             self._told.add(leak)
             self._found(leak)
+
+
+def _arguments(frame: FrameType) -> int:
+    """How many arguments the call has in which a frame is, as its bytecode says; 0 where they are in a list,
+    ``f(*list)``."""
+    code, at = frame.f_code.co_code, frame.f_lasti
+    return code[at + 1] if code[at] == _CALL else 0
 
 
 def _place(frame: FrameType, kind: _Kind) -> str:
@@ -147,7 +158,13 @@ def _table() -> tuple[dict[Any, _Kind], dict[CodeType, _Kind]]:
     for kind, name in (("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today")):
         function = getattr(getattr(datetime, kind), name)
         calls[function] = _Kind(f"reads a clock, {kind}.{name}()", CLOCK, _is_package)
-    calls[os.urandom] = _Kind("draws from the system's randomness", CHANCE, _DRAW.__contains__)
+    for name, most in (("localtime", 0), ("gmtime", 0), ("ctime", 0), ("asctime", 0), ("strftime", 1)):
+        calls[getattr(time, name)] = _Kind(
+            f"reads a clock, time.{name}() without a time", CLOCK, _is_package, most
+        )
+    calls[os.times] = _Kind("reads a clock, os.times()", CLOCK, _is_package)
+    for draw in (os.urandom, os.getrandom):
+        calls[draw] = _Kind("draws from the system's randomness", CHANCE, _DRAW.__contains__)
     for module, name in ((_thread, "start_new_thread"), (_thread, "start_joinable_thread")):
         if function := getattr(module, name, None):
             calls[function] = _Kind("starts a thread", THREAD, bool)
