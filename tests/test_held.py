@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.running import zuluko
-from zuluko import read, record
+from zuluko import Message, read, record
 from zuluko.bus.log_reader import LogReader
 from zuluko.launch import held, launchfile, record_entry
 from zuluko.launch.lockstep import Lockstep
@@ -336,3 +336,164 @@ nodes:
         run.run()
     taken = [(one.outcome, one.to) for one in read(house / "out.mcap", "asks.delivery")]
     assert taken == [("taken", "two"), ("taken", "two")]
+
+
+BOARD = """
+params:
+  token: {default: $env:HELD_TOKEN}
+  port: {default: $env:HELD_PORT, type: int}
+include: {file: board_door.yaml, namespace: front, params: {token: $token}}
+nodes:
+  camera: {run: zuluko.nodes.camera, source: ./front.mp4}
+  faces: {run: zuluko.perception.faces, in: {frames: camera}, source: demo}
+  sonar: {run: "./board.py:sonar", device: sonar.serial, rate: $port, env: {KEY: "$env:HELD_KEY"}}
+  rules: {run: board.rules.yaml}
+  lock: {run: zuluko.actions.lock, in: {commands: rules}, driver: "gpio:17"}
+  told: {run: zuluko.actions.notify, in: {commands: rules}, driver: webhook, to: "http://localhost:9/", secret: $token, tries: 1}
+  mail: {run: zuluko.actions.notify, in: {commands: rules}, driver: email, to: "a@b", via: "smtps://x@y", sender: "c@d", secret_file: mail.password}
+  voice: {run: zuluko.actions.say, in: {commands: rules}, driver: desktop, sounds: {gong: gong.wav}}
+  servo: {run: "./board.py:servo", in: {commands: rules}, channel: $port, driver: pwm}
+record: {topics: all, to: "$env:HELD_DISK"}
+"""
+INCLUDED = """
+params: {token: ""}
+nodes:
+  bell: {run: zuluko.actions.notify, in: {commands: rules}, driver: webhook, to: "http://localhost:9/", secret: "Bearer $token"}
+"""
+BOARDS = """
+from collections.abc import Iterator
+from pathlib import Path
+
+from zuluko import Command, Message, Stream
+from zuluko.document import Fault
+
+
+class Range(Message, tag="HeldRange/1"):
+    metres: float = 0.0
+
+
+class Turn(Command, tag="HeldBoardTurn/1"):
+    angle: float = 0.0
+
+
+class Turned(Message, tag="HeldBoardTurned/1"):
+    angle: float = 0.0
+
+
+def sonar(*, device: Path, rate: int) -> Iterator[Range]:
+    yield Range(stamp=0)
+
+
+def check_sonar(*, device: Path, rate: int) -> Iterator[Fault]:
+    if not device.exists():
+        yield Fault("device", f"there is no {device.name}")
+
+
+def servo(commands: Stream[Turn], *, channel: int, driver: str = "simulated") -> Iterator[Turned]:
+    for command in commands:
+        yield Turned(stamp=command.stamp, angle=command.angle)
+"""
+BOARD_RULES = """
+visit:
+  when: faces
+  if: size(faces.items) > 0
+  max_age: 5s
+  cooldown: 1min
+  do:
+    lock: {open_for: 300ms}
+    told: {text: somebody came}
+    mail: {text: somebody wrote}
+    voice: {sound: gong}
+    servo: {angle: 0.5}
+    front_bell: {text: ring}
+"""
+
+
+class Range(Message, tag="HeldRange/1"):
+    metres: float = 0.0
+
+
+@pytest.fixture
+def board(house):
+    """The launch file of a board whose drivers need what this machine does not have."""
+    (house / "night.mcap").rename(house / "seen.mcap")
+    record([Range(stamp=BASE)], house / "sonar.mcap", "sonar")
+    both = [str(house / name) for name in ("seen.mcap", "sonar.mcap")]
+    assert zuluko("log", "merge", *both, "--out", str(house / "night.mcap")).returncode == 0
+    (house / "board.py").write_text(BOARDS)
+    (house / "board.rules.yaml").write_text(BOARD_RULES)
+    (house / "board.yaml").write_text(BOARD)
+    (house / "board_door.yaml").write_text(INCLUDED)
+    return house / "board.yaml"
+
+
+@pytest.mark.parametrize("how", [(), ("--lockstep",)], ids=["real time", "lockstep"])
+def test_what_only_held_back_nodes_need_is_not_asked_for(house, board, how):
+    checked = zuluko("check", str(board))
+    assert checked.returncode == 1
+    assert {name for name in ("HELD_TOKEN", "HELD_PORT", "HELD_KEY") if name in checked.stderr} == {
+        *("HELD_TOKEN", "HELD_PORT", "HELD_KEY")
+    }
+    done = zuluko("replay", str(house / "night.mcap"), str(board), "--json", *how)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[0] == (
+        "not for real: lock (simulated, not gpio:17), told (simulated, not webhook), "
+        "mail (simulated, not email), voice (simulated, not desktop), servo (held back), "
+        "front_bell (simulated, not webhook); to have a node act: --act lock"
+    )
+    last = json.loads(done.stdout.splitlines()[-1])
+    said = last["messages"] if how else last["summary"]["messages"]
+    assert {said[node] for node in ("told", "mail", "front_bell")} == {1}
+    assert said["lock"] >= 2
+
+
+def test_what_a_node_needs_that_runs_is_asked_for(house, board, monkeypatch):
+    def lacking(*arguments: str) -> list[str]:
+        done = zuluko("replay", str(house / "night.mcap"), str(board), *arguments)
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+        return done.stderr.removeprefix(str(house) + "/").replace(str(house), "").splitlines()
+
+    token = "the environment has no HELD_TOKEN; set it before the start: export HELD_TOKEN=..."
+    assert lacking("--act", "told") == [f"board.yaml:3:20: {token}"]
+    assert lacking("--act", "front_bell") == [f"board.yaml:3:20: {token}"]
+    (about,) = lacking("--act", "lock", "--lockstep")
+    assert about.endswith("`driver`: there is no lock driver `gpio`; there is simulated")
+    (about,) = lacking("--without", "camera")
+    assert "front.mp4" in about
+    port, key = lacking("--without", "sonar")
+    assert ("HELD_PORT" in port, "HELD_KEY" in key) == (True, True)
+    for name, value in (("HELD_PORT", "9"), ("HELD_KEY", "k")):
+        monkeypatch.setenv(name, value)
+    (about,) = lacking("--without", "sonar")
+    assert about.endswith(": `device`: there is no sonar.serial")
+
+
+def test_what_rules_need_is_asked_for(house, board):
+    board.write_text(BOARD.replace("board.rules.yaml}", 'board.rules.yaml, least: "$env:HELD_LEAST"}'))
+    (house / "board.rules.yaml").write_text("params: {least: 1}\n" + BOARD_RULES)
+    done = zuluko("replay", str(house / "night.mcap"), str(board), "--lockstep")
+    assert done.returncode == 1
+    assert "the environment has no HELD_LEAST" in done.stderr
+
+
+def test_rules_of_a_board_are_tried_anywhere(house, board):
+    done = zuluko("rules", "run", str(board), str(house / "night.mcap"))
+    assert done.returncode == 0, done.stderr
+    assert "visit fired once" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("graph", "sets"),
+    [
+        ("door", ("driver=gpio:17", "source=front.mp4", "gallery=/root/nobody/people")),
+        ("examples/door/door.yaml", ("driver=gpio:17", "voice=desktop", "source=front.mp4")),
+        ("examples/guard/guard.yaml", ("channel=email", "to=a@b", "source=front.mp4")),
+    ],
+)
+def test_stock_graphs_with_a_boards_drivers_are_replayed(house, graph, sets):
+    arguments = [graph, *(f"--set={one}" for one in sets)]
+    assert zuluko("check", *arguments).returncode == 1
+    done = zuluko("replay", str(house / "night.mcap"), *arguments, "--lockstep", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["messages"]["rules.decision"] > 0

@@ -61,7 +61,7 @@ def notify(
     faults = [*_faults(timeout, patience)]
     if faults:
         raise ValueError(f"`{faults[0].key}` {faults[0].what}")
-    token = read_secret(secret_file) if secret_file else secret
+    token = read_secret(secret_file) if secret_file and driver != SIMULATED else secret
     address = Address(to, via, sender, token, timeout)
     channel = find_driver(driver)(address)
     yield from deliver(commands, channel, address, patience, at_once=driver == SIMULATED)

@@ -119,7 +119,13 @@ def _values(sets: list[str]) -> dict[str, str]:
 
 
 def _load(
-    name: str, sets: list[str], graph_name: str, *, as_json: bool = False, passing: bool = False
+    name: str,
+    sets: list[str],
+    graph_name: str,
+    *,
+    as_json: bool = False,
+    passing: bool = False,
+    sparing: bool = False,
 ) -> "Graph":
     from zuluko.bus.topics import TopicError
     from zuluko.document import DocumentError
@@ -128,7 +134,7 @@ def _load(
     values = _values(sets)
     try:
         file = launchfile.locate(name)
-        return launchfile.load(file, sets=values, name=graph_name or None, passing=passing)
+        return launchfile.load(file, sets=values, name=graph_name or None, passing=passing, sparing=sparing)
     except DocumentError as error:
         if as_json:
             problems = [

@@ -70,6 +70,7 @@ def run(reader: "LogReader", timeline: "Timeline", wish: Wish) -> NoReturn:
 
 def _once(reader: "LogReader", timeline: "Timeline", wish: Wish) -> dict[str, Any]:
     from zuluko.cli.graphs import _load
+    from zuluko.document import DocumentError
     from zuluko.launch import held
     from zuluko.launch.chain import ChainError
     from zuluko.launch.fork import print_error
@@ -77,7 +78,8 @@ def _once(reader: "LogReader", timeline: "Timeline", wish: Wish) -> dict[str, An
     from zuluko.launch.record_entry import leave_out
     from zuluko.launch.replayed import ReplayError, stand_in
 
-    checked, begun = _load(wish.graph, wish.sets, wish.name), (time.monotonic(), time.process_time())
+    begun = time.monotonic(), time.process_time()
+    checked = _load(wish.graph, wish.sets, wish.name, sparing=True)
     leave_out(checked)
     try:
         found = stand_in(checked, reader, timeline, only=wish.only, without=wish.without, act=wish.act)
@@ -89,7 +91,7 @@ def _once(reader: "LogReader", timeline: "Timeline", wish: Wish) -> dict[str, An
             stack.callback(_tell_leaks, done)
             done.run()
             parts = end(done)
-    except (ReplayError, ChainError) as error:
+    except (ReplayError, ChainError, DocumentError) as error:
         fail(error)
     except LockstepError as error:
         print_error(error.__cause__ or error)

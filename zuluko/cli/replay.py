@@ -170,15 +170,16 @@ def _with_graph(  # noqa: PLR0917
     as_json: bool,
 ) -> None:
     from zuluko.cli.graphs import _load
+    from zuluko.document import DocumentError
     from zuluko.launch import held, record_entry, view
     from zuluko.launch.replayed import ReplayError, stand_in
     from zuluko.launch.supervisor import Supervisor
 
-    checked = _load(*given)
+    checked = _load(*given, sparing=True)
     record_entry.leave_out(checked)
     try:
         found = stand_in(checked, reader, timeline, only=only, without=without, act=act)
-    except ReplayError as error:
+    except (ReplayError, DocumentError) as error:
         fail(error)
     if found:
         print(held.sentence(found), file=sys.stderr, flush=True)

@@ -2,11 +2,11 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from zuluko.document import nearest
-from zuluko.launch.options import MISSING, Concealed, Text, is_secret
+from zuluko.document import Problem, nearest
+from zuluko.launch.options import MISSING, Concealed, Lacking, Text, is_secret
 from zuluko.launch.places import Place, Say
 
 _VARIABLE = re.compile(r"\$(?:(\$)|(env:)?([A-Za-z_][A-Za-z0-9_]*))")
@@ -16,10 +16,19 @@ class Substitution:
     """Puts parameters and the environment into the values of one file.
 
     With ``reveal`` false, ``$env:NAME`` and ``$$`` stay as they are, for a text that is to be read again.
+    With ``spare``, which makes a problem of a place and a sentence, what the environment does not have is
+    told to nobody, but goes with the value.
     """
 
-    def __init__(self, params: Mapping[str, Any], say: Say, *, reveal: bool = True) -> None:
-        self._params, self._say, self._reveal = params, say, reveal
+    def __init__(
+        self,
+        params: Mapping[str, Any],
+        say: Say,
+        *,
+        reveal: bool = True,
+        spare: Callable[[Place, str], Problem] | None = None,
+    ) -> None:
+        self._params, self._say, self._reveal, self._spare = params, say, reveal, spare
 
     def put_in(self, value: Any, path: Place) -> Any:
         """The value with its variables put in; one that is nothing else keeps the parameter's type. What
@@ -38,8 +47,8 @@ class Substitution:
         parts, shown, start = list[str](), list[str](), 0
         for found in _VARIABLE.finditer(value):
             inner = self._variable(found, path)
-            if inner is MISSING:
-                return MISSING
+            if inner is MISSING or isinstance(inner, Lacking):
+                return inner
             before, start = value[start : found.start()], found.end()
             parts += [before, str(inner)]
             shown += [before, found[0] if is_secret(inner) else str(inner)]
@@ -53,7 +62,10 @@ class Substitution:
             return found[0] if not self._reveal else dollar
         if environment:
             if name not in os.environ:
-                self._say(path, f"the environment has no {name}; set it before the start: export {name}=...")
+                what = f"the environment has no {name}; set it before the start: export {name}=..."
+                if self._spare:
+                    return Lacking.of(f"$env:{name}", self._spare(path, what))
+                self._say(path, what)
                 return MISSING
             return Text(os.environ[name], f"$env:{name}")
         if name not in self._params:

@@ -1,11 +1,12 @@
 """A checked graph: which nodes run, what each is given, and who hears whom."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from zuluko.bus.message import Command, Message, arrays, topic_suffix
 from zuluko.bus.streams import QUEUE
+from zuluko.document import DocumentError, Problem
 from zuluko.launch.signature import Input, Signature
 from zuluko.messages import Delivery
 
@@ -144,7 +145,8 @@ class Param:
 
 @dataclass
 class Graph:
-    """``external`` are the topics that programs outside the graph publish; ``board`` is what it must fit."""
+    """``external`` are the topics that programs outside the graph publish; ``board`` is what it must fit;
+    ``lacking``, of a graph that was read sparingly, what each node needs and this machine does not have."""
 
     name: str
     file: str
@@ -153,6 +155,7 @@ class Graph:
     watched: bool = False  # a view hears every topic, too
     external: tuple[Topic, ...] = ()
     board: "Board | None" = None
+    lacking: dict[str, list[Problem]] = field(default_factory=dict)
 
     @property
     def topics(self) -> tuple[Topic, ...]:
@@ -193,6 +196,11 @@ class Graph:
     def is_local(self, reader: Entry, topic: Topic) -> bool:
         """Whether a topic's publisher runs in the reader's own process."""
         return bool(topic.node) and self.entries[topic.node].process == reader.process
+
+    def demand(self, names: Iterable[str]) -> None:
+        """Raises DocumentError with what these nodes need and this machine does not have."""
+        if problems := [one for name in names for one in self.lacking.get(name, ())]:
+            raise DocumentError(problems)
 
     def command_wires(self) -> Iterator[tuple[Entry, Wire]]:
         """The reliable edges: the inputs that take commands."""

@@ -34,7 +34,8 @@ def _held(entry: Entry) -> tuple[Entry, str] | None:
     """What stands in its place, and how that is said; None where it does not act on the world.
 
     Who acts takes commands, or hears something and has a driver that can be simulated; a driver without
-    inputs is a sensor's.
+    inputs is a sensor's. Without all configuration that it must have, for the environment lacks some, nothing
+    can be simulated.
     """
     taking = [wire for wire in entry.wires if wire.reliable]
     commands = [wire for wire in taking if _is_outward(wire)]
@@ -48,6 +49,12 @@ def _held(entry: Entry) -> tuple[Entry, str] | None:
     return (_withheld(entry, commands), "held back") if commands else None
 
 
+def is_simulated(entry: Entry) -> bool:
+    """Whether it does nothing for real, as the launch file has it."""
+    driver = {**defaults(entry.function), **entry.options}.get("driver")
+    return driver == SIMULATED and not entry.is_source
+
+
 def _is_outward(wire: Wire) -> bool:
     """Whether it takes commands to do something outside the graph."""
     return not all(issubclass(topic.kind, Command) and topic.kind.within_graph for topic in wire.topics)
@@ -56,6 +63,8 @@ def _is_outward(wire: Wire) -> bool:
 def _can_be_simulated(entry: Entry) -> bool:
     """Whether it has a driver ``simulated``: as its default, by its type, or by what its own check says."""
     kind = entry.signature.options.get("driver")
+    if not set(entry.signature.required) <= entry.options.keys():
+        return False
     if kind is None or defaults(entry.function).get("driver") == SIMULATED:
         return kind is not None
     try:

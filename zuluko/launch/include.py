@@ -17,11 +17,12 @@ from zuluko.launch import keys, params, stock
 from zuluko.launch.compounds import Field
 from zuluko.launch.expand import Substitution, is_missing
 from zuluko.launch.graph import Param, Topic
-from zuluko.launch.options import MISSING, Text, shown
+from zuluko.launch.options import MISSING, Text, lacks, shown
 from zuluko.launch.places import Place, expected
 from zuluko.launch.shapes import MisfitError
 
 RULE = {"when", "if_silent", "sequence", "if", "do"}  # keys by which a rule is known
+SPARED = ("include", "record")  # who needs of them what the environment lacks is seen later, or nobody does
 MOST = 100  # files of one graph: those that include each other twice, ten deep, would be a thousand
 
 
@@ -31,6 +32,7 @@ class Part:
 
     ``namespace``  what goes before its names, or nothing; ``outer`` is the file that includes it
     ``declared``   its parameters, ``params`` what they are here
+    ``sparing``    whether what the environment does not have is wrong only for a node that needs it
     """
 
     doc: Document
@@ -39,6 +41,7 @@ class Part:
     outer: "Part | None" = None
     declared: Mapping[str, Param] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
+    sparing: bool = False
     substitution: Substitution = field(init=False)
 
     @property
@@ -89,7 +92,10 @@ class Part:
         """What stands under one of the file's own keys, read; MISSING where there is nothing of use."""
         if key not in self.doc.value:
             return MISSING
-        return self.read((key,), key, keys.TOP[key], self.substitution.put_in(self.doc.value[key], (key,)))
+        value = self.substitution.put_in(self.doc.value[key], (key,))
+        if key not in SPARED:
+            self.problems += lacks(value)
+        return self.read((key,), key, keys.TOP[key], value)
 
 
 @dataclass(frozen=True)
@@ -135,9 +141,10 @@ def locate(name: str, folder: Path | None = None) -> Path | None:
     return stock.FOLDER / f"{name}.yaml" if name in stock.names() else None
 
 
-def read(file: Path, sets: Mapping[str, str], *, reveal: bool = True) -> list[Part]:
+def read(file: Path, sets: Mapping[str, str], *, reveal: bool = True, sparing: bool = False) -> list[Part]:
     """The launch file and what it includes, the launch file first; all have one list of problems. ``sets``
-    are the parameters that were typed. Raises DocumentError for a launch file that is no YAML."""
+    are the parameters that were typed; ``sparing`` is that of the parts. Raises DocumentError for a launch
+    file that is no YAML."""
     problems: list[Problem] = []
 
     def tell(name: str) -> Any:
@@ -148,7 +155,7 @@ def read(file: Path, sets: Mapping[str, str], *, reveal: bool = True) -> list[Pa
         return said
 
     given = {name: params.Given(Text(text, f"--set {name}"), tell(name)) for name, text in sets.items()}
-    first = _part(Part(_load(file), problems), given, reveal=reveal)
+    first = _part(Part(_load(file), problems, sparing=sparing), given, reveal=reveal)
     parts = [first]
     for part in parts:  # it grows
         parts += _included(part, MOST - len(parts), reveal=reveal)
@@ -218,12 +225,13 @@ def _part(part: Part, given: Mapping[str, params.Given], *, reveal: bool) -> Par
             part.say((key,), f"unknown key `{key}`{hint}", key=True)
     part.declared = params.read(part.doc.value.get("params"), part.say)
     found = params.values(part.doc.file, part.declared, given, part.say)
-    environment = Substitution({}, part.say, reveal=reveal)
+    spare = part.doc.problem if part.sparing else None
+    environment = Substitution({}, part.say, reveal=reveal, spare=spare)
     for name, value in found.items():
         if name not in given and isinstance(value, str) and "$env:" in value:
             found[name] = environment.put_in(value, ("params", name, "default"))
     part.params = found
-    part.substitution = Substitution(found, part.say, reveal=reveal)
+    part.substitution = Substitution(found, part.say, reveal=reveal, spare=spare)
     return part
 
 
@@ -243,6 +251,7 @@ def _included(part: Part, room: int, *, reveal: bool) -> Iterator[Part]:
                 part.problems,
                 part.named(spec["namespace"]) if "namespace" in spec else part.namespace,
                 part,
+                sparing=part.sparing,
             )
             yield _part(inner, _given(part, spec.get("params", {}), (*place, "params")), reveal=reveal)
 

@@ -3,7 +3,8 @@
 Everything that can be known before anything starts is checked here, and all that is wrong is told at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from zuluko.bus.topics import TopicError, check_name
@@ -48,11 +49,15 @@ def load(
     name: str | None = None,
     passing: bool = False,
     record: str = "",
+    sparing: bool = False,
 ) -> Graph:
     """The checked graph of a launch file; ``sets`` are parameters from the command line, as text. With
     ``passing``, what may mend itself while the graph runs counts as wrong, too. ``record`` is where the
-    graph is recorded, whatever the file says. Raises DocumentError with every problem found."""
-    reader = _Reader(include.read(file, sets or {}), name or file.stem, passing, recorded=bool(record))
+    graph is recorded, whatever the file says. ``sparing`` is for a graph of which not all nodes run here:
+    devices, files, programs and variables of the environment that this machine does not have are no problem,
+    but stand in the graph's ``lacking``, by node. Raises DocumentError with every problem found."""
+    parts = include.read(file, sets or {}, sparing=sparing)
+    reader = _Reader(parts, name or file.stem, passing, recorded=bool(record))
     graph = reader.read()
     if reader.is_recorded:
         from zuluko.launch import record_entry
@@ -78,12 +83,13 @@ class _Reader:
         self._check_name()
         self.graph.board = self._board()
         self._gather()
+        self._note_lacking()
         self._add_external()
         self._add_functions()
         self._add_rules()
         self._connect()
         self._configure()
-        proof = Proof(self.graph, self.parts, self.given, passing=self.passing)
+        proof = Proof(self.graph, self.parts, self.given, passing=self.passing, spared=self._spared)
         proof.check_publishers()
         settings.check(self.graph, self.given)
         recorder = self._recorder() if self._whole and "record" in self.first.doc.value else None
@@ -132,6 +138,24 @@ class _Reader:
                     continue
                 what = f"`{given.name}` is a node already ({other.shown_place}); expected another name"
                 given.say((), f"{what}; try `namespace` where the file is included", key=True)
+
+    def _note_lacking(self) -> None:
+        """What the environment lacks of a node's configuration is wrong where the node runs; of what makes
+        the graph, what runs, who hears whom, and the rules, it is wrong in any case."""
+        for given in self.given.values():
+            for key, value in given.value.items():
+                own = (key not in keys.ENTRY or key == "env") and not rule_entry.is_rules(given.run)
+                where = self.graph.lacking.setdefault(given.name, []) if own else self.problems
+                where += options.lacks(value)
+
+    @contextmanager
+    def _spared(self, name: str) -> Iterator[None]:
+        """What is found wrong within it is wrong where the node runs, if the graph is read sparingly."""
+        before = len(self.problems)
+        yield
+        if self.first.sparing:
+            self.graph.lacking.setdefault(name, []).extend(self.problems[before:])
+            del self.problems[before:]
 
     def _recorder(self) -> Entry | None:
         from zuluko.launch import record_entry  # MCAP and zstd are loaded by those who record
@@ -203,7 +227,9 @@ class _Reader:
     def _configure(self) -> None:
         for name, entry in self.graph.entries.items():
             given = self.given[name]
-            process_keys.read(entry, given, self.graph.board)
+            process_keys.read(entry, given)
+            with self._spared(name):
+                process_keys.check_cores(entry, given, self.graph.board)
             if not rule_entry.is_rules(entry.run):
                 self._set_options(entry, given)
             if "when" in given.value and self._whole:
@@ -216,7 +242,7 @@ class _Reader:
     def _set_options(self, entry: Entry, given: Given) -> None:
         wanted, defaults = entry.signature.options, signature.defaults(entry.function)
         for key, value in given.value.items():
-            if key in keys.ENTRY or value is MISSING:
+            if key in keys.ENTRY or value is MISSING or options.lacks(value):
                 continue
             if key in (one.name for one in entry.signature.inputs):
                 continue  # told where it is missed

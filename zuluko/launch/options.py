@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from zuluko import document
+from zuluko.document import Problem
 
 
 class Text(str):
@@ -24,6 +25,29 @@ class Text(str):
         made = super().__new__(cls, text)
         made.origin = origin
         return made
+
+
+class Lacking(Text):
+    """What stands for a variable that the environment does not have; ``problem`` says so, to those who need
+    it."""
+
+    __slots__ = ("problem",)
+    problem: Problem
+
+    @classmethod
+    def of(cls, origin: str, problem: Problem) -> "Lacking":
+        made = cls("", origin)
+        made.problem = problem
+        return made
+
+
+def lacks(value: Any) -> list[Problem]:
+    """What the environment should have had for a value."""
+    if isinstance(value, (dict, list)):
+        return [
+            one for inner in (value.values() if isinstance(value, dict) else value) for one in lacks(inner)
+        ]
+    return [value.problem] if isinstance(value, Lacking) else []
 
 
 class Concealed(str):

@@ -8,7 +8,7 @@ from typing import Any
 from zuluko.document import nearest
 from zuluko.launch.compounds import Field, Listed, Record
 from zuluko.launch.graph import Param
-from zuluko.launch.options import MISSING, Text, loosened, written
+from zuluko.launch.options import MISSING, Lacking, Text, loosened, written
 from zuluko.launch.places import Say
 from zuluko.launch.shapes import (
     Anything,
@@ -99,8 +99,10 @@ def shape(param: Param) -> Shape:
 
 def plain(param: Param, value: Any) -> Any:
     """A parameter's value as a condition reads it: of what was typed, what its type makes of it."""
-    if value is MISSING or _is_null(value, param):
-        return None if value is not MISSING else MISSING
+    if value is MISSING or isinstance(value, Lacking):
+        return MISSING
+    if _is_null(value, param):
+        return None
     if param.type == "duration" or isinstance(value, Text):
         return shape(param).read("", value) if param.type else loosened(value)
     return value
@@ -157,7 +159,7 @@ def _inferred(default: Any) -> str:
 
 def _fitting(name: str, value: Any, param: Param) -> Any:
     """The value, where it fits; what was typed stays so: the option that it is for makes something of it."""
-    if value is not MISSING and not _is_null(value, param):
+    if value is not MISSING and not isinstance(value, Lacking) and not _is_null(value, param):
         shape(param).read(name, value)
     return value
 

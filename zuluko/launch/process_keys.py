@@ -15,11 +15,15 @@ from zuluko.launch.places import expected
 SHARED = ("restart", "env", "nice", "cpu", "memory")  # what nodes of one group have in common
 
 
-def read(entry: Entry, given: Given, board: Board | None) -> None:
+def read(entry: Entry, given: Given) -> None:
     """Gives an entry what stands under its process keys."""
     for key, put in _PUT.items():
         if key in given.value and (value := given.read(key)) is not MISSING:
             put(entry, value)
+
+
+def check_cores(entry: Entry, given: Given, board: Board | None) -> None:
+    """Tells of a core that the board, or this machine, does not have."""
     highest = (board.cores if board else os.cpu_count() or 1) - 1
     if wrong := [core for core in entry.cores if core > highest]:
         machine = f"the board {board.name}" if board else "this machine"

@@ -1,6 +1,7 @@
 """What is proved of a graph as a whole, once each of its entries is sound."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 
 from zuluko.bus.commands import command_topic
 from zuluko.bus.topics import TopicError, run_dir, socket_path
@@ -13,10 +14,20 @@ from zuluko.launch.signature import defaults
 
 class Proof:
     """The checks of one graph; what is wrong goes to the files' problems. With ``passing``, so does what may
-    mend itself while the graph runs, unless it is to run on another board."""
+    mend itself while the graph runs, unless it is to run on another board. ``spared`` is within which a
+    node's own check is made."""
 
-    def __init__(self, graph: Graph, parts: list[Part], given: Mapping[str, Given], *, passing: bool) -> None:
-        self._graph, self._parts, self._given, self._passing = graph, parts, given, passing
+    def __init__(
+        self,
+        graph: Graph,
+        parts: list[Part],
+        given: Mapping[str, Given],
+        *,
+        passing: bool,
+        spared: Callable[[str], AbstractContextManager[None]],
+    ) -> None:
+        self._graph, self._parts, self._given = graph, parts, given
+        self._passing, self._spared = passing, spared
 
     def check(self) -> None:
         self._check_cycles()
@@ -48,9 +59,10 @@ class Proof:
     def _check_nodes(self) -> None:
         """What the nodes themselves find wrong: files, models and devices that are not there."""
         for entry in self._graph.entries.values():
-            for fault in _faults(entry):
-                if not fault.passing or (self._passing and self._graph.board is None):
-                    self._say_of_fault(entry, fault)
+            with self._spared(entry.name):
+                for fault in () if self._graph.lacking.get(entry.name) else _faults(entry):
+                    if not fault.passing or (self._passing and self._graph.board is None):
+                        self._say_of_fault(entry, fault)
 
     def _say_of_fault(self, entry: Entry, fault: Fault) -> None:
         given, key = self._given[entry.name], fault.key

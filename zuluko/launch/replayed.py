@@ -9,7 +9,7 @@ from zuluko.bus.message import tag
 from zuluko.bus.versions import refusal
 from zuluko.document import nearest
 from zuluko.launch.graph import Entry, Graph, Restart, Topic
-from zuluko.launch.held import hold_back
+from zuluko.launch.held import hold_back, is_simulated
 from zuluko.launch.signature import Signature
 from zuluko.log import schema_in
 from zuluko.nodes.player import Timeline, player
@@ -40,7 +40,8 @@ def stand_in(
     how (``held.hold_back``).
 
     Raises ReplayError where that leaves nothing to replay, or nothing to run, and for a topic that the log
-    holds with another type.
+    holds with another type; DocumentError where a node that runs for real needs what this machine does not
+    have, if the graph was read sparingly.
     """
     nodes = {**graph.entries, **{topic.name: _outside(topic) for topic in graph.external}}
     for name in (*only, *without, *act):
@@ -63,7 +64,13 @@ def stand_in(
     if graph.entries.keys() <= set(chosen):
         what = f"{reader.path} stands in for every node of {graph.name} that anybody hears"
         raise ReplayError(f"{what}, and nothing is left to run; name those to replay: --only {chosen[0]}")
-    return hold_back(graph, act)
+    simulated = hold_back(graph, act)
+    graph.demand(
+        entry.name
+        for entry in graph.entries.values()
+        if entry.run != RUN and entry.name not in simulated and not is_simulated(entry)
+    )
+    return simulated
 
 
 def _outside(topic: Topic) -> Entry:

@@ -235,7 +235,7 @@ def _topic(wanted: signature.Input, rule: str, reader: LogReader) -> Topic:
 
 
 def _of_launch(name: str, sets: Mapping[str, str], rule: str) -> Found:
-    graph = launchfile.load(launchfile.locate(name), sets=sets)
+    graph = launchfile.load(launchfile.locate(name), sets=sets, sparing=True)
     found = [entry for entry in graph.entries.values() if Decision in entry.signature.outputs]
     if not found:
         raise TrialError(f"{graph.file} has no rules; docs/rules.md tells how to write the first")
@@ -248,6 +248,7 @@ def _of_launch(name: str, sets: Mapping[str, str], rule: str) -> Found:
     wanted = [one for one in named if _is_wanted(one, rule)]
     if rule:
         found = [_only(entry, name) for entry in found for node, name in wanted if node == entry.name]
+    graph.demand(entry.name for entry in found)
     return Found(found, named)
 
 

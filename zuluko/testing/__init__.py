@@ -83,7 +83,7 @@ def lockstep(
     from zuluko.launch.lockstep import Lockstep
     from zuluko.nodes.player import Timeline
 
-    checked = launchfile.load(launchfile.locate(str(graph)), sets=_typed(params))
+    checked = launchfile.load(launchfile.locate(str(graph)), sets=_typed(params), sparing=True)
     record_entry.leave_out(checked)
     said: dict[str, list[Any]] = {}
     with LogReader(Path(log)) as reader:
