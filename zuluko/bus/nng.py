@@ -1,10 +1,13 @@
-"""pynng, without the 6 MB of asyncio that its import brings for calls that the bus does not use.
+"""pynng, without the 6 MB of asyncio that its import brings for calls that the bus does not use, and without
+the abort in which it may end a process.
 
 asyncio is loaded when somebody first uses it, in this process as in any.
 """
 
+import atexit
 import os
 import sys
+import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.machinery import ModuleSpec, PathFinder
@@ -34,6 +37,30 @@ finally:
     sys.meta_path.remove(_Deferred)
 
 __all__ = ["REDIAL", "leave", "listen", "pynng", "take"]
+
+_sockets: "weakref.WeakSet[Any]" = weakref.WeakSet()
+_make = pynng.Socket.__init__
+
+
+def _note(socket: Any, *arguments: Any, **options: Any) -> None:
+    _make(socket, *arguments, **options)
+    _sockets.add(socket)
+
+
+def _close_all() -> None:
+    """Closes what is still open, while Python can still be called for it. nng's threads end with the process.
+
+    pynng would end them before (``nng_fini``), and nng 1.11 then first takes away what its other threads need
+    to give up a connection that nobody has answered yet, such as one to a node that is stopped: it panics,
+    and the process ends by SIGABRT (pynng's issue 108).
+    """
+    for socket in list(_sockets):
+        socket.close()
+
+
+pynng.Socket.__init__ = _note
+atexit.unregister(pynng.nng._pynng_atexit)
+atexit.register(_close_all)
 
 # For one that starts again; later ever more seldom, for each time takes some 2 ms of a core.
 REDIAL = {"reconnect_time_min": 20, "reconnect_time_max": 5000}  # ms
