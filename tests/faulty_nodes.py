@@ -175,3 +175,27 @@ def greedy() -> Iterator[Status]:
     while True:
         pass
     yield Status()
+
+
+def slow_bolt(ticks: Stream[Tick], *, mark: Path, way: str = "working") -> None:
+    """An actuator: ``open`` is there while it is, and it has much to do to close while the mark is there, or
+    sleeps."""
+    opened = mark.with_name("open")
+    opened.touch()
+    try:
+        for _ in ticks:
+            pass
+    finally:
+        while mark.exists():
+            if way == "sleeping":
+                time.sleep(1000)
+        opened.unlink()
+        print("safe", flush=True)
+
+
+def slow_start(ticks: Stream[Tick], *, mark: Path) -> None:
+    """Has much to do before its loop while the mark is there."""
+    while mark.exists():
+        pass
+    for _ in ticks:
+        pass

@@ -15,7 +15,9 @@ from tests.asking import node
 from tests.running import ROOT, alive, up
 from tests.test_supervisor_faults import graph_of
 from tests.waiting import until
-from zuluko.launch import child, starvation
+from zuluko.launch import child, runner, starvation
+from zuluko.launch.graph import Entry
+from zuluko.launch.signature import Signature
 from zuluko.launch.starvation import Starvation
 
 pytestmark = pytest.mark.skipif(
@@ -34,7 +36,7 @@ def without_numbers(text):
 def page_lines():
     """What the page says that the log says."""
     shown = re.findall(r"^\| `(\w[^`]* s[ )][^`]*)` \|", (ROOT / "docs/supervisor.md").read_text(), re.M)
-    assert len(shown) == 3
+    assert len(shown) == 5
     return set(map(without_numbers, shown))
 
 
@@ -80,7 +82,9 @@ def test_a_node_that_gets_no_core_for_too_long_is_started_anew_and_that_is_told(
             killed = graph.wait_for("node", "is starved: gave no sign of life for 9", first)
         graph.wait_for("node", "ready", killed)
         assert not graph.told("node", "hangs")
-        assert {line for line in page_lines() if line.startswith("is starved")} <= lines(graph)
+        assert {line for line in page_lines() if "sign of life" in line and line.startswith("is")} <= lines(
+            graph
+        )
 
 
 def test_a_node_that_sleeps_hangs_though_its_core_is_taken(tmp_path):
@@ -105,6 +109,125 @@ def test_a_node_that_was_stopped_hangs(tmp_path):
         os.kill(graph.children()["node"], signal.SIGSTOP)
         graph.wait_for("node", "hangs: gave no sign of life for 1.5 s and is killed")
         assert not graph.told("node", "starved")
+
+
+@contextmanager
+def greed():
+    """Takes a core whole, from outside of the graph."""
+    command = [sys.executable, "-c", f"import os\nos.sched_setaffinity(0, {{{CORE}}})\nwhile True: pass"]
+    process = subprocess.Popen(command)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_an_actuator_that_gets_no_core_has_longer_to_put_itself_into_its_safe_state(tmp_path):
+    mark, opened = tmp_path / "mark", tmp_path / "open"
+    with (
+        greed(),
+        up(graph_of(tmp_path, node='run: "FAULTY:slow_bolt", in: {ticks: every 100ms}, mark: mark')) as graph,
+    ):
+        graph.wait_for("node", "ready")
+        with starved(graph, mark):
+            graph.process.send_signal(signal.SIGINT)
+            graph.wait_for("node", "is starved: has not stopped for ")
+            assert opened.exists()
+        assert graph.end() == 0
+    assert graph.told("node", "safe")
+    assert not graph.told("node", "killed")
+    assert not opened.exists()
+    assert {line for line in page_lines() if "has not stopped" in line} & lines(graph)
+
+
+def test_a_second_ctrl_c_does_not_wait_for_a_starved_node(tmp_path):
+    mark, opened = tmp_path / "mark", tmp_path / "open"
+    with (
+        greed(),
+        up(graph_of(tmp_path, node='run: "FAULTY:slow_bolt", in: {ticks: every 100ms}, mark: mark')) as graph,
+    ):
+        graph.wait_for("node", "ready")
+        with starved(graph, mark):
+            graph.process.send_signal(signal.SIGINT)
+            graph.wait_for("node", "is starved: has not stopped for ")
+            assert graph.stop() == 0
+        assert opened.exists()
+
+
+def test_an_actuator_that_sleeps_has_no_longer_to_stop_though_its_core_is_taken(tmp_path):
+    mark = tmp_path / "mark"
+    node = 'run: "FAULTY:slow_bolt", in: {ticks: every 100ms}, mark: mark, way: sleeping'
+    with greed(), up(graph_of(tmp_path, node=node)) as graph:
+        graph.wait_for("node", "ready")
+        with starved(graph, mark):
+            assert graph.stop() == 0
+        assert graph.told("node", "does not stop within 3 s and is killed")
+        assert not graph.told("node", "starved")
+
+
+def test_a_node_that_gets_no_core_at_its_start_is_waited_for(tmp_path):
+    mark = tmp_path / "mark"
+    mark.touch()
+    with (
+        greed(),
+        up(
+            graph_of(tmp_path, node='run: "FAULTY:slow_start", in: {ticks: every 100ms}, mark: mark')
+        ) as graph,
+    ):
+        until(lambda: "node" in graph.children())
+        with starved(graph, mark):
+            graph.wait_for("node", "is starved: is not ready for ")
+            assert node("node")["state"] == "starting"
+        graph.wait_for("node", "ready")
+        assert not graph.told("node", "the others go on without it")
+        assert {line for line in page_lines() if "is not ready" in line} & lines(graph)
+
+
+def test_an_actuator_that_gets_no_core_outlives_its_launcher_until_it_is_safe(tmp_path):
+    mark = tmp_path / "mark"
+    file = graph_of(
+        tmp_path,
+        node='run: "FAULTY:slow_bolt", in: {ticks: every 100ms}, mark: mark',
+        stubborn='run: "FAULTY:stubborn", in: {counts: count}',
+        count='run: "NODES:count"',
+    )
+    with greed(), up(file) as graph:
+        for name in ("node", "stubborn"):
+            graph.wait_for(name, "ready")
+        pids = graph.children()
+        mark.touch()
+        os.sched_setaffinity(pids["node"], {CORE})  # its main thread, and no other
+        os.sched_setscheduler(pids["node"], os.SCHED_IDLE, os.sched_param(0))
+        graph.process.kill()
+        until(lambda: not alive(pids["stubborn"]))
+        mark.unlink()
+        os.sched_setaffinity(pids["node"], os.sched_getaffinity(0))
+        until(lambda: not alive(pids["node"]))
+        assert not (tmp_path / "open").exists()
+
+
+@pytest.fixture
+def ending(monkeypatch):
+    """Whether a process that was told to stop at 100 s is killed: when it has waited for a core so long."""
+    seen = child.Child("node", (Entry("node", "a", print, Signature()),))
+    seen.told_to_stop = 100.0
+
+    def ending(now, waited):
+        monkeypatch.setattr(seen._starvation, "since", lambda _, loops: waited)
+        why = seen.out_of_time(now)
+        return without_numbers(why) if why else seen.kill_at
+
+    return ending
+
+
+def test_the_time_to_stop_grows_with_the_wait_for_a_core_and_has_an_end(ending):
+    assert ending(103.1, 0.0) == "does not stop within N s"
+    assert ending(103.1, 2.0) == 105.0
+    assert ending(105.1, 2.0) == "does not stop within N s"
+    assert ending(105.1, 5.0) == 108.0
+    assert ending(117.9, 16.0) == 118.0
+    assert ending(118.1, 17.0) == "is starved: has not stopped for N s (N s waiting for a processor core)"
 
 
 def state(pid):
@@ -179,4 +302,10 @@ def test_where_the_kernel_does_not_count_nobody_is_starved(look):
 def test_the_page_says_how_long_a_node_may_be_silent():
     page = " ".join((ROOT / "docs/supervisor.md").read_text().split())
     assert f"hangs after {child.SILENCE:g} s all the same" in page
-    assert f"after {child.STARVED} times its deadline, {child.STARVED * child.SILENCE:g} s, it is" in page
+    most = starvation.STARVED
+    assert f"after {most} times its deadline, {most * child.SILENCE:g} s, it is" in page
+    assert f"has not ended {runner.GRACE:g} s after it was told is killed" in page
+    assert (
+        f"up to {most * runner.GRACE:g} s to stop, and {most * child.START_DEADLINE:g} s to become ready"
+        in page
+    )

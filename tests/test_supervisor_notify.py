@@ -12,7 +12,11 @@ from tests.running import up, write
 from tests.test_supervisor import CHAIN
 from tests.test_supervisor_faults import graph_of
 from tests.waiting import until
+from zuluko.launch.child import Child
+from zuluko.launch.graph import Entry
+from zuluko.launch.health import AWAY, Health
 from zuluko.launch.notify import Notify
+from zuluko.launch.signature import Signature
 
 WATCHDOG = 400_000  # us
 
@@ -150,3 +154,16 @@ def test_what_systemd_is_too_slow_for_is_told_later(tmp_path, monkeypatch):
         notify.beat(1.0, healthy=True)
         assert [line for line in listen() if line != "X=1"] == ["READY=1", "STATUS=ready"]
         notify.close()
+
+
+def test_a_graph_is_healthy_while_a_node_has_time_to_start_and_while_it_stops():
+    node = Child("node", (Entry("node", "a", print, Signature()),))
+    health = Health({"node": node}, None)
+    health._was_ready = True
+    node.turn("starting")
+    node.since -= round(2 * AWAY * 1e9)
+    assert health.is_good
+    node.late = True
+    assert not health.is_good
+    health.stop()
+    assert health.is_good

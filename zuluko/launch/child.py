@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -18,13 +19,13 @@ from zuluko.launch.fork import fork, place_of, print_error
 from zuluko.launch.graph import Entry, Graph
 from zuluko.launch.limits import Usage
 from zuluko.launch.restarts import Restarts, together
-from zuluko.launch.starvation import SOONEST, Starvation
+from zuluko.launch.starvation import SOONEST, Starvation, Taken
 from zuluko.launch.status import Member
 
 LONGEST_LINE = 4096  # bytes of a node's log
 LAST = 20  # lines that are shown again when it has failed
+START_DEADLINE = 10.0  # s to a process's readiness; after that the others no longer wait for it
 SILENCE = 5.0  # s without a sign of life, after which a process hangs
-STARVED = 6  # times as long a process may be silent that had no core to run on
 LOOKS = 4  # at a process in the time that it may be silent
 SAME = "the same error as before:"
 DUMP = 0.5  # s that a hung process has to write down where it hangs
@@ -55,16 +56,14 @@ def _silence(entry: Entry) -> float | None:
     return entry.restart.silence or (SILENCE if entry.is_driven else None)
 
 
-def _shares(silent: float, waited: float) -> str:
-    return f"{silent:.1f} s ({waited:.1f} s waiting for a processor core)"
-
-
 @dataclass
 class Child:
     """``state`` is as ``status.Node`` says, since ``since`` (graph time, ns), for ``reason``; the other times
     are on the monotonic clock, in s.
 
     ``late``   it is not ready though its start deadline has passed: the others no longer wait for it
+    ``told_to_stop``  since when it has been, and is to end by itself
+    ``kill_at``  when it is killed, if it has not ended by then
     ``next``   what is to become of it when it has ended, where that was asked for
     ``blame``  why the supervisor ended it, where it did so for a fault
     ``undo``   puts back what was changed for its next start, if it does not become ready with it
@@ -88,6 +87,7 @@ class Child:
     ended: dict[str, int] = field(default_factory=dict)  # those that have no more to do, and since when
     heard: dict[str, float] = field(default_factory=dict)  # when each node last told anything
     turned: dict[str, float] = field(default_factory=dict)  # when each node's loop did
+    told_to_stop: float | None = None
     kill_at: float | None = None
     restart_at: float | None = None
     error: tuple[str, float] = ("", 0.0)  # where it died last, and when
@@ -132,6 +132,13 @@ class Child:
         return self.pid != 0
 
     @property
+    def has_died(self) -> bool:
+        """Whether its process has ended, though nobody has been told yet."""
+        end = select.poll()
+        end.register(self.pidfd, select.POLLIN)
+        return bool(end.poll(0))
+
+    @property
     def runs(self) -> bool:
         return self.state in ("ready", "degraded")
 
@@ -146,45 +153,90 @@ class Child:
         return self.runs or self.state in ("ended", "off")
 
     @property
+    def starts(self) -> bool:
+        """Whether it starts, and its time for that is not over."""
+        return self.state == "starting" and not self.late
+
+    @property
     def is_well(self) -> bool:
         """Whether it does what it should; one that need not run may take its time to start."""
         starts = self.state in ("waiting", "starting") and not self.restart_at
         return self.state in ("ready", "ended", "off") or (starts and not self.must)
 
     def look(self, now: float) -> None:
-        """Sees whether it has a core to run on, while it gives no sign of life."""
-        if self.runs and any(now - silence.since > self.look_every for silence in self._silences(now)):
+        """Sees whether it has a core to run on, while it gives no sign of life, or starts or ends."""
+        if self.alive and (self.kill_at or self.starts or self._is_silent(now)):
             self._starvation.look(self.pid, now, usual=self.look_every, beside=self._beside)
         else:
             self._starvation.rest(now)
             self._told_starved = False
 
+    def _is_silent(self, now: float) -> bool:
+        return self.runs and any(now - silence.since > self.look_every for silence in self._silences(now))
+
     def hung(self, now: float) -> str:
         """Why it is to be ended, as a sentence about one of its nodes: it hangs, or had no core to run on for
         so long that it is of no use; or nothing."""
-        for silence, silent, waited in self._too_silent(now):
-            if silent - waited > silence.most:
+        for silence, taken in self._too_silent(now):
+            if taken.is_slow:
                 return f"hangs: gave no sign of life for {silence.most:g} s{silence.where}"
-            if silent > STARVED * silence.most:
-                return f"is starved: gave no sign of life for {_shares(silent, waited)}"
+            if taken.too_long:
+                return f"is starved: gave no sign of life for {taken}"
         return ""
 
     def newly_starved(self, now: float) -> str:
-        """What there is to tell of one that does not hang, though it is silent for too long; once."""
-        for silence, silent, waited in self._too_silent(now):
-            if silent - waited <= silence.most and waited > silent / 2 and not self._told_starved:
+        """What there is to tell of one that takes long for want of a core, and is given more time; once."""
+        if self._told_starved:
+            return ""
+        if self.told_to_stop is not None:
+            found = [("has not stopped", self._taken(now, self.told_to_stop, runner.GRACE), "it has")]
+        elif self.starts:
+            found = [("is not ready", self._starting(now), "the others wait for it up to")]
+        else:
+            found = [("no sign of life", taken, "it has") for _, taken in self._too_silent(now)]
+        for what, taken, then in found:
+            if taken.is_starved:
                 self._told_starved = True
-                most = STARVED * silence.most
-                return f"is starved: no sign of life for {_shares(silent, waited)}; it has {most:g} s in all"
+                return f"is starved: {what} for {taken}; {then} {taken.longest:g} s in all"
         return ""
 
-    def _too_silent(self, now: float) -> Iterator[tuple["Silence", float, float]]:
-        """The silences that have lasted for too long; how long, and how much of that it waited for a core."""
+    def newly_late(self, now: float) -> str:
+        """Why the others need not wait any longer for one that starts; once."""
+        taken = self._starting(now)
+        if not self.starts or not taken.too_long:
+            return ""
+        self.late = True
+        self.reason = f"is not ready after {taken.most:g} s"
+        if not taken.is_slow:
+            self.reason = f"is starved: is not ready after {taken}"
+        return self.reason
+
+    def out_of_time(self, now: float) -> str:
+        """Why one that was to end by now is to be killed; or nothing, and it gets more time, for it had no
+        core to end on."""
+        if self.told_to_stop is None:
+            return self.blame
+        taken = self._taken(now, self.told_to_stop, runner.GRACE)
+        if taken.is_slow:
+            return f"does not stop within {taken.most:g} s"
+        if taken.too_long:
+            return f"is starved: has not stopped for {taken}"
+        self.kill_at = self.told_to_stop + min(taken.most + taken.waited, taken.longest)
+        return ""
+
+    def _starting(self, now: float) -> Taken:
+        return self._taken(now, self.started, START_DEADLINE)
+
+    def _taken(self, now: float, since: float, most: float, *, loops: bool = True) -> Taken:
+        return Taken(now - since, self._starvation.since(since, loops=loops), most)
+
+    def _too_silent(self, now: float) -> Iterator[tuple["Silence", Taken]]:
+        """The silences that have lasted for too long, and how long."""
         if not self.runs or self.kill_at:
             return
         for silence in self._silences(now):
-            if (silent := now - silence.since) > silence.most:
-                yield silence, silent, self._starvation.since(silence.since, loops=silence.of_loop)
+            if now - silence.since > silence.most:
+                yield silence, self._taken(now, silence.since, silence.most, loops=silence.of_loop)
 
     def _silences(self, now: float) -> Iterator["Silence"]:
         """A stream gives a sign of life while it waits. A node with a rhythm of its own may wait for ever,
@@ -245,6 +297,8 @@ class Child:
         self.turned = dict(self.heard)
         self.ready, self.ended, self._unfinished, self.usage = set(), {}, b"", Usage()
         self._starvation, self._told_starved, self._beside = Starvation(), False, 0
+        self.told_to_stop = None
+        self._starvation.begin(self.pid, self.started)
         self._log, self._control = reader, ours
         return self.pidfd, reader, ours.fileno()
 
@@ -325,11 +379,14 @@ class Child:
     def terminate(self) -> None:
         if self.alive and not self.kill_at:
             os.kill(self.pid, signal.SIGTERM)
-            self.kill_at = time.monotonic() + runner.GRACE
+            self.told_to_stop = time.monotonic()
+            self.kill_at = self.told_to_stop + runner.GRACE
+            self._starvation.begin(self.pid, self.told_to_stop)
+            self._told_starved = False
 
     def abort(self, blame: str) -> None:
         """Ends a process that hangs; it writes down where, if it still can."""
-        self.blame = blame
+        self.blame, self.told_to_stop = blame, None
         if self.alive:
             os.kill(self.pid, signal.SIGABRT)
             self.kill_at = time.monotonic() + DUMP

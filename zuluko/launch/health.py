@@ -39,9 +39,15 @@ class Health:
 
     @property
     def is_good(self) -> bool:
-        """Whether each node that must run does, or has not been away for long; a graph that starts may take
-        as long as systemd gives it (TimeoutStartSec), on a slow card more than its watchdog would."""
-        away = [child for child in self._children.values() if child.must and not child.is_fit]
+        """Whether each node that must run does, or has not been away for long. A node that starts may take as
+        long as its deadline, which is longer where it has no core; a graph that starts, as long as systemd
+        gives it (TimeoutStartSec), on a slow card more than its watchdog would; and one that stops, the time
+        that this takes."""
+        if self.stopping is not None:
+            return True
+        away = [
+            child for child in self._children.values() if child.must and not child.is_fit and not child.starts
+        ]
         longest = max((clock.now() - child.since for child in away), default=0)
         return not self.failed and (not self._was_ready or longest < AWAY * 1e9)
 

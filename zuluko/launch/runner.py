@@ -23,14 +23,16 @@ from zuluko.launch.fork import SIGNALS
 from zuluko.launch.graph import Entry, Graph
 from zuluko.launch.imported import Imported, renewed
 from zuluko.launch.node import BEAT, TERMINATED, USER_MISTAKE, Node
+from zuluko.launch.starvation import SOONEST, Starvation, Taken
 
 GRACE = 3.0  # s from SIGTERM to SIGKILL
 ORPHANED = 0.8  # s from the supervisor's death to that of its children; they got SIGTERM with it
 
 
 def outlive_by(seconds: float, beat: Callable[[], None] | None = None) -> None:
-    """Kills this process so long after its parent's death, if it is still there, with the group it leads.
-    ``beat`` is called about once a second while the parent lives."""
+    """Kills this process so long after its parent's death, if it is still there, with the group it leads; the
+    time in which it had no core to end on does not count. ``beat`` is called about once a second while the
+    parent lives."""
     parent = os.pidfd_open(os.getppid())
 
     def watch() -> None:
@@ -39,11 +41,23 @@ def outlive_by(seconds: float, beat: Callable[[], None] | None = None) -> None:
         while not poll.poll(round(BEAT * 1000) if beat else None):
             if beat:
                 beat()
-        time.sleep(seconds)
+        _let_run(seconds)
         group = os.getpgrp() == os.getpid()
         os.killpg(0, signal.SIGKILL) if group else os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, name="parent watch", daemon=True).start()
+
+
+def _let_run(seconds: float) -> None:
+    """Returns when this process has lived on for so long, and longer where it had no core."""
+    begin, seen = time.monotonic(), Starvation()
+    seen.begin(os.getpid(), begin)
+    taken = Taken(0.0, 0.0, seconds)
+    while not taken.too_long:
+        time.sleep(SOONEST)
+        now = time.monotonic()
+        seen.look(os.getpid(), now, usual=SOONEST, beside=threading.get_native_id())
+        taken = Taken(now - begin, seen.since(begin, loops=True), seconds)
 
 
 def log_to_standard_error() -> None:

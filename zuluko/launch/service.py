@@ -129,7 +129,7 @@ def _process(service: Service) -> Iterator[str]:
     yield "RestartSec=5"
     yield "WatchdogSec=30"
     yield "TimeoutStartSec=90"
-    yield "TimeoutStopSec=20"
+    yield "TimeoutStopSec=30"
     yield "# The supervisor stops its nodes itself; systemd kills what it might leave."
     yield "KillMode=mixed"
     yield "# A node that the kernel kills for its memory is started anew by the supervisor."

@@ -10,8 +10,41 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
+STARVED = 6  # times as long something may take a process that had no core to run on
 SOONEST = 0.1  # s between two looks, of which each costs some 40 us a thread
+
+
+class Taken(NamedTuple):
+    """How long something has taken a process, and how much of that it ``waited`` for a core, in s; ``most``
+    is what it may take with one."""
+
+    long: float
+    waited: float
+    most: float
+
+    @property
+    def too_long(self) -> bool:
+        """Whether it has taken too long, and that for want of a core or not."""
+        return self.is_slow or self.long > self.longest
+
+    @property
+    def is_slow(self) -> bool:
+        return self.long - self.waited > self.most
+
+    @property
+    def is_starved(self) -> bool:
+        """Whether it takes longer than it may, for want of a core."""
+        return self.long > self.most and not self.too_long and self.waited > self.long / 2
+
+    @property
+    def longest(self) -> float:
+        """What it may take in all."""
+        return STARVED * self.most
+
+    def __str__(self) -> str:
+        return f"{self.long:.1f} s ({self.waited:.1f} s waiting for a processor core)"
 
 
 @dataclass(frozen=True)
@@ -52,6 +85,11 @@ class Starvation:
         self._threads.clear()
         self._spans.clear()
         self._looked = now
+
+    def begin(self, pid: int, now: float) -> None:
+        """Looks for the first time, at a process of which something is expected from now on."""
+        self.rest(now)
+        self._threads = threads(pid, now, {})
 
     def look(self, pid: int, now: float, *, usual: float, beside: int = 0) -> None:
         """``usual`` is how long a look that follows ``rest`` comes after it at most. What is beyond was the

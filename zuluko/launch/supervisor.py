@@ -31,12 +31,11 @@ from zuluko.launch.node import USER_MISTAKE
 from zuluko.launch.order import SETTLE, Order
 from zuluko.launch.orphans import Orphans
 from zuluko.launch.requests import Requests
-from zuluko.launch.runner import GRACE
+from zuluko.launch.starvation import SOONEST
 from zuluko.launch.status import Status
 from zuluko.launch.switches import FALSE, Switches
 from zuluko.launch.teller import Teller
 
-START_DEADLINE = 10.0  # s to a node's readiness; after that the others no longer wait for it
 AT_ONCE = 1000  # packets of one node, of which a socket holds fewer
 DRAIN = 0.5  # s that the rest has after the last source ended
 
@@ -155,10 +154,8 @@ class Supervisor:
         else:
             self._stop_what_can(now)
         for child in self.children.values():
-            if child.kill_at and now >= child.kill_at:
-                if not child.blame:
-                    self._tell(child.name, text=f"does not stop within {GRACE:g} s and is killed")
-                child.kill()
+            if child.kill_at:
+                self._see_it_end(child, now, child.kill_at)
         if self._health.stopping is not None and not any(child.alive for child in self.children.values()):
             return False
         self._requests.look()
@@ -169,8 +166,20 @@ class Supervisor:
                 key.data()
         return True
 
+    def _see_it_end(self, child: Child, now: float, kill_at: float) -> None:
+        """Kills what was to end and has not, unless it had no core to end on."""
+        child.look(now)
+        if starved := child.newly_starved(now):
+            self._tell(child.name, text=starved)
+        if now >= kill_at and not child.has_died and (why := child.out_of_time(now)):
+            if not child.blame:
+                self._tell(child.name, text=f"{why} and is killed")
+            child.kill()
+
     def _patience(self, now: float) -> float:
-        looks = min((1.0, *(child.look_every for child in self.children.values())))
+        looks = min(
+            (1.0, *(SOONEST if child.kill_at else child.look_every for child in self.children.values()))
+        )
         moments = [now + (looks if self._health.stopping is None else SETTLE), self._drain_at]
         moments += [self._health.due, self._switches.due]
         for child in self.children.values():
@@ -199,9 +208,8 @@ class Supervisor:
                 child.abort(how)
             elif starved := child.newly_starved(now):
                 self._tell(child.name, text=starved)
-            elif child.state == "starting" and not child.late and now - child.started > START_DEADLINE:
-                child.late, child.reason = True, f"is not ready after {START_DEADLINE:g} s"
-                self._tell(child.name, text=f"{child.reason}; the others go on without it")
+            elif late := child.newly_late(now):
+                self._tell(child.name, text=f"{late}; the others go on without it")
             if child.alive and child.usage.look(child.pid, now):
                 self._judge(child)
 
