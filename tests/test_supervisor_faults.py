@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.asking import ask, node
-from tests.running import alive, up, write
+from tests.running import ROOT, alive, up, write
 from tests.waiting import until
 from zuluko.launch import place
 from zuluko.launch.graph import Entry
@@ -220,6 +220,50 @@ def test_when_the_launcher_is_killed_all_end_within_a_second_and_actuators_safel
         until(lambda: not (tmp_path / "open").exists())
         until(lambda: not any(map(alive, pids.values())))
         print(f"all ended {time.monotonic() - killed:.2f} s after the launcher was killed")
+
+
+BOLT = {
+    "bolt": 'run: "FAULTY:bolt", in: {moves: pilot}, mark: open, must: false',
+    "pilot": 'run: "NODES:pilot", in: {counts: count}',
+    "count": 'run: "NODES:count"',
+}
+
+
+def test_an_actuator_that_somebody_has_stopped_goes_on_to_end_safely(tmp_path):
+    with up(graph_of(tmp_path, **BOLT)) as graph:
+        until((tmp_path / "open").exists)
+        os.kill(graph.children()["bolt"], signal.SIGSTOP)
+        assert graph.stop() == 0
+        assert graph.told("bolt", "safe")
+        assert not graph.told("bolt", "killed")
+    assert not (tmp_path / "open").exists()
+
+
+def test_an_actuator_that_somebody_has_stopped_goes_on_to_end_safely_when_its_launcher_is_killed(tmp_path):
+    with up(graph_of(tmp_path, **BOLT)) as graph:
+        until((tmp_path / "open").exists)
+        pid = graph.children()["bolt"]
+        os.kill(pid, signal.SIGSTOP)
+        graph.process.kill()
+        until(lambda: not alive(pid))
+    assert not (tmp_path / "open").exists()
+
+
+def test_of_an_actuator_that_was_killed_for_good_it_is_told_that_it_may_be_unsafe(tmp_path):
+    runs = {**BOLT, "bolt": BOLT["bolt"] + ", restart: {most: 1}"}
+    with up(graph_of(tmp_path, **runs)) as graph:
+        graph.wait_for("zuluko", "the graph is ready")
+        os.kill(graph.children()["bolt"], signal.SIGKILL)
+        again = graph.wait_for("bolt", "ready", graph.wait_for("bolt", "it starts again in"))
+        assert not graph.told("bolt", "safe state")  # for its new life begins with it
+        os.kill(graph.children()["bolt"], signal.SIGKILL)
+        graph.wait_for("bolt", "the graph goes on without it", again)
+        os.kill(graph.children()["count"], signal.SIGKILL)  # which acts on nothing
+        graph.wait_for("count", "died (killed by SIGKILL)")
+        unsafe = "it was killed, and could not put what it acts on into its safe state"
+        graph.wait_for("bolt", unsafe, again)
+        assert [event["who"] for event in graph.look() if event["text"] == unsafe] == ["bolt"]
+    assert unsafe in " ".join((ROOT / "docs/supervisor.md").read_text().split())
 
 
 SWITCHED = {

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from zuluko.bus import clock
+from zuluko.bus.message import Command
 from zuluko.launch import runner
 from zuluko.launch.fork import fork, place_of, print_error
 from zuluko.launch.graph import Entry, Graph
@@ -54,6 +55,12 @@ class Silence:
 def _silence(entry: Entry) -> float | None:
     """s that a node's loop may be silent, if there is a limit."""
     return entry.restart.silence or (SILENCE if entry.is_driven else None)
+
+
+def _acts(entry: Entry) -> bool:
+    """Whether it takes commands to do something outside the graph, and so has a safe state."""
+    kinds = [topic.kind for wire in entry.wires if wire.reliable for topic in wire.topics]
+    return any(issubclass(kind, Command) and not kind.within_graph for kind in kinds)
 
 
 @dataclass
@@ -105,6 +112,7 @@ class Child:
         self.rule = together(entry.restart for entry in self.entries)
         self.restarts = Restarts(self.rule)
         self.must = any(entry.must for entry in self.entries)
+        self.acts = any(_acts(entry) for entry in self.entries)
         shortest = min(_silence(entry) or SILENCE for entry in self.entries)
         self.look_every = max(SOONEST, shortest / LOOKS)
 
@@ -377,8 +385,10 @@ class Child:
             self.turned[node] = self.heard[node]
 
     def terminate(self) -> None:
+        """Tells it to stop; one that somebody has stopped by a signal goes on for that."""
         if self.alive and not self.kill_at:
             os.kill(self.pid, signal.SIGTERM)
+            os.kill(self.pid, signal.SIGCONT)
             self.told_to_stop = time.monotonic()
             self.kill_at = self.told_to_stop + runner.GRACE
             self._starvation.begin(self.pid, self.told_to_stop)
@@ -392,9 +402,9 @@ class Child:
             self.kill_at = time.monotonic() + DUMP
 
     def kill(self) -> None:
-        self.kill_at = None
         if self.alive:
             os.kill(self.pid, signal.SIGKILL)
+            self.kill_at, self.told_to_stop = float("inf"), None  # it needs no more than to be reaped
 
     def reap(self) -> int:
         """Takes the process off the system's list, with what it left of its process group, and closes what

@@ -38,6 +38,7 @@ from zuluko.launch.teller import Teller
 
 AT_ONCE = 1000  # packets of one node, of which a socket holds fewer
 DRAIN = 0.5  # s that the rest has after the last source ended
+UNSAFE = "it was killed, and could not put what it acts on into its safe state"
 
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
@@ -300,6 +301,8 @@ class Supervisor:
             self._fail(child, "cannot run")
         else:
             self._after_death(child, child.blame or f"died ({how(code)})")
+        if code < 0 and child.acts and not child.alive and not child.restart_at:
+            self._tell(child.name, text=UNSAFE)
 
     def _after_death(self, child: Child, how: str) -> None:
         """Lets it start again after a while, or fail for good."""
