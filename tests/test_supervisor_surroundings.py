@@ -225,3 +225,33 @@ def test_a_view_that_stands_still_is_ended_and_that_is_told(tmp_path):
             b"the view did not end within 3 s; what it was to show last is lost\n"
         )
         assert not alive(view)
+
+
+ORPHAN = """
+import os, signal, time
+from zuluko.launch import fork, runner
+
+def body():
+    print(os.getpid(), flush=True)
+    while os.getppid() == launcher:
+        time.sleep(0.01)
+    runner.outlive_by(0.2)
+    time.sleep(1000)
+
+launcher = os.getpid()
+fork.fork("node", body, keep=())
+signal.pause()
+"""
+
+
+def test_a_node_whose_launcher_is_killed_before_it_has_begun_does_not_live_on():
+    launcher = subprocess.Popen([sys.executable, "-c", ORPHAN], stdout=subprocess.PIPE, cwd=ROOT)
+    node = int(launcher.stdout.readline())
+    launcher.kill()
+    launcher.wait()
+    launcher.stdout.close()
+    try:
+        until(lambda: not alive(node))
+    finally:
+        if alive(node):
+            os.kill(node, signal.SIGKILL)

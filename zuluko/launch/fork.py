@@ -16,6 +16,7 @@ from zuluko.launch import title
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 TERMINAL_GONE = 129  # 128 + SIGHUP
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+parent = 0  # the process that forked this one
 _PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None).prctl
 
@@ -30,7 +31,7 @@ def fork(
     Signals wait until the child has made its own arrangements: what comes before is neither lost nor taken
     for the parent's.
     """
-    parent = os.getpid()
+    forking = os.getpid()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):  # a full disk, or a terminal that was closed
             if stream:
@@ -40,14 +41,14 @@ def fork(
         if pid := os.fork():
             return pid, _end_of(pid)
     finally:
-        if os.getpid() == parent:
+        if os.getpid() == forking:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     status = 1
     try:
         signal.set_wakeup_fd(-1)
         for number in SIGNALS:  # ignoring SIGTERM, even for a moment, would drop one that waits
             signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.SIG_IGN)
-        _become(name, parent)
+        _become(name, forking)
         if output is not None:
             null = os.open(os.devnull, os.O_RDONLY)
             for target, source in ((0, null), (1, output), (2, output)):
@@ -83,8 +84,10 @@ def _close_all_but(keep: Iterable[int]) -> None:
     os.closerange(low, max(os.sysconf("SC_OPEN_MAX"), 1 << 16))
 
 
-def _become(name: str, parent: int) -> None:
+def _become(name: str, forking: int) -> None:
     """Makes a forked child a process of its own: its name, its randomness, and its end with the parent's."""
+    global parent  # noqa: PLW0603
+    parent = forking
     _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     title.show(name)
     if os.getppid() != parent:

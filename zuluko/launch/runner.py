@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from zuluko.launch import fork
 from zuluko.launch.fork import SIGNALS
 from zuluko.launch.graph import Entry, Graph
 from zuluko.launch.imported import Imported, renewed
@@ -33,12 +34,13 @@ def outlive_by(seconds: float, beat: Callable[[], None] | None = None) -> None:
     """Kills this process so long after its parent's death, if it is still there, with the group it leads; the
     time in which it had no core to end on does not count. ``beat`` is called about once a second while the
     parent lives."""
-    parent = os.pidfd_open(os.getppid())
+    parent = fork.parent or os.getppid()
+    end = os.pidfd_open(os.getppid())
 
     def watch() -> None:
         poll = select.poll()
-        poll.register(parent, select.POLLIN)
-        while not poll.poll(round(BEAT * 1000) if beat else None):
+        poll.register(end, select.POLLIN)
+        while os.getppid() == parent and not poll.poll(round(BEAT * 1000) if beat else None):
             if beat:
                 beat()
         _let_run(seconds)
