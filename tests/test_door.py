@@ -9,9 +9,10 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.running import ROOT, alive, up
+from tests.running import ROOT, alive, up, write, zuluko
 from tests.waiting import until
 from zuluko.actions import bolts
+from zuluko.launch import status
 
 
 def test_the_demo_opens_for_the_owner_and_never_for_the_stranger(run_dir):
@@ -135,3 +136,19 @@ def test_in_a_terminal_the_view_is_live_and_leaves_it_as_it_was(columns):
     assert termios.tcgetattr(child.child_fd) == at_first
     child.close()
     assert child.exitstatus == 1
+
+
+def test_a_lock_that_hangs_while_open_is_killed_and_locks(tmp_path):
+    bolt, restart = tmp_path / "bolt", "restart: {silence: 2s}"
+    lock = f'{{run: zuluko.actions.lock, in: {{commands: asked}}, driver: "simulated:{bolt}", {restart}}}'
+    text = f'topics: {{asked: "zuluko.messages:LockCommand"}}\nnodes:\n  lock: {lock}\n'
+    with up(write(tmp_path, text)) as graph:
+        graph.wait_for("lock", "ready")
+        until(lambda: status.read("graph"))
+        assert zuluko("pub", "lock.commands", "{open_for: 30s}").returncode == 0
+        assert bolts.reading(bolt) == "unlocked"
+        os.kill(graph.children()["lock"], signal.SIGSTOP)
+        killed = graph.wait_for("lock", "hangs: gave no sign of life for 2 s and is killed")
+        until(lambda: bolts.reading(bolt) == "locked")
+        graph.wait_for("lock", "ready", killed)
+    assert restart in (ROOT / "docs/door.md").read_text()
