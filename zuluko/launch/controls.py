@@ -16,9 +16,7 @@ from zuluko.messages import Result
 
 LARGEST = 4 << 20  # bytes of a line that a supervisor may answer
 PATIENCE = 5.0  # s for what a supervisor knows at once
-LONGEST_CHANGE = (
-    180.0  # s: a trial, a stop, a start that fails, and the same again, by nodes that are starved
-)
+LONGEST_CHANGE = 180.0  # s: a trial, a stop, a start that fails and the one after it, of starved nodes
 LONGEST = 0.25  # s that lines are gathered before they are put into their order, of a node that never pauses
 QUIET = 0.05  # s without a line, after which they are so at once
 
