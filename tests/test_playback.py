@@ -1,11 +1,13 @@
 """zuluko replay in a terminal: paused, sought in and stepped through by the keyboard; at any rate; in a loop."""
 
+import gc
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+from itertools import pairwise
 
 import pexpect
 import pytest
@@ -13,11 +15,15 @@ import pytest
 from tests.running import ROOT, zuluko
 from tests.test_replay import BASE, recorded, replaying
 from tests.waiting import until
+from zuluko import record
+from zuluko.bus import clock
+from zuluko.bus.log_reader import LogReader
 from zuluko.bus.subscriber import Subscriber
 from zuluko.bus.topics import announcement
 from zuluko.cli.keys import Keys
+from zuluko.cli.playback import LATEST, LOOK, PAUSE, YOUNG, Playback
 from zuluko.messages import Faces
-from zuluko.nodes.player import Timeline
+from zuluko.nodes.player import Due, Timeline
 
 SECOND = 10**9
 
@@ -180,3 +186,67 @@ def test_what_is_typed_is_taken_apart(typed, keys):
     for part in typed:
         found += keyboard.take(part)
     assert found == keys
+
+
+class Clock(Keys):
+    """A clock, in ns, that goes on only while somebody waits for a key."""
+
+    def __init__(self, now: int) -> None:
+        super().__init__()
+        self.now = now
+
+    def read(self, seconds: float) -> list[str]:
+        self.now += round(max(0.0, seconds) * 1e9)
+        return []
+
+
+def looks(log, monkeypatch, period: int) -> list[tuple[int, int]]:
+    """When the keyboard was looked at while messages were said so many ns apart, and how long it then was to
+    the next."""
+    record([Faces(stamp=BASE + n * period) for n in range(1000)], log, "faces")
+    with LogReader(log) as reader:
+        keys, timeline = Clock(reader.span[0]), Timeline(*reader.span)
+    monkeypatch.setattr(clock, "now", lambda: keys.now)
+    looked: list[int] = []
+    found: list[tuple[int, int]] = []
+    said: list[Due] = []
+
+    def say(due: Due) -> None:
+        said.append(due)
+        found.extend((at, due.at - at) for at in looked)
+        looked.clear()
+
+    Playback(timeline, keys, say, lambda: looked.append(keys.now)).run(log, {"faces": Faces})
+    assert len(said) == 1000
+    return found
+
+
+def test_a_look_at_the_keyboard_makes_no_message_late(tmp_path, monkeypatch):
+    (_, *found) = looks(tmp_path / "a.mcap", monkeypatch, 1_000_000)
+    assert {left > PAUSE for _, left in found} == {True}
+    steps = [after - before for (before, _), (after, _) in pairwise(found)]
+    assert len(steps) > 15
+    assert {LOOK <= step <= LOOK + 2_000_000 for step in steps} == {True}
+
+
+def test_the_keyboard_is_looked_at_though_no_message_leaves_time_for_it(tmp_path, monkeypatch):
+    found = looks(tmp_path / "a.mcap", monkeypatch, 400_000)
+    steps = [after - before for (before, _), (after, _) in pairwise(found)]
+    assert len(steps) >= 3
+    assert {LATEST <= step <= LATEST + 1_000_000 for step in steps} == {True}
+
+
+def test_what_was_imported_is_not_looked_through_for_garbage_while_a_log_is_said(tmp_path):
+    record([Faces(stamp=BASE + n) for n in range(3)], tmp_path / "a.mcap", "faces")
+    with LogReader(tmp_path / "a.mcap") as reader:
+        timeline = Timeline(*reader.span)
+    before, seen = gc.get_threshold(), []
+    playback = Playback(
+        timeline,
+        Keys(),
+        lambda _: seen.append((gc.get_threshold()[0], gc.get_freeze_count() > 1000)),
+        lambda: None,
+    )
+    playback.run(tmp_path / "a.mcap", {"faces": Faces})
+    assert seen == [(YOUNG, True)] * 3
+    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)

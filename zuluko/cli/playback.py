@@ -1,7 +1,8 @@
 """A log that is said again while a person watches: paused, sought in and stepped through by the keyboard."""
 
-from collections.abc import Callable, Mapping
-from contextlib import closing
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from zuluko.bus import clock
@@ -14,6 +15,9 @@ HINT = "space pauses, arrows go 5 s and 60 s, s steps, q ends"
 SEEKS = {"left": -5, "right": 5, "down": -60, "up": 60}  # s
 ENDS = ("q", "Q", "\x03", "\x04")
 LOOK = 50_000_000  # ns between two looks at the keyboard while messages follow each other
+LATEST = 100_000_000  # ns, where no message leaves time for one
+PAUSE = 500_000  # ns to the next message that are time enough
+YOUNG = 10_000  # objects made between two collections of garbage, of which a replay makes next to none
 
 
 class Playback:
@@ -35,8 +39,9 @@ class Playback:
         self._timeline.begin()
         since: int | None = self._timeline.start
         try:
-            while since is not None:
-                since = self._play(log, kinds, since)
+            with _few_collections():
+                while since is not None:
+                    since = self._play(log, kinds, since)
             if not self._ended:
                 self._bar(self._timeline.end, self._rate, always=True)
         finally:
@@ -64,8 +69,12 @@ class Playback:
             now = clock.now()
             at = due.at if due else now
             left = NAP * 1e9 if self._paused is not None else at - now
-            if left <= 0 and (now < self._looked + LOOK or not due):
+            looks = now >= self._looked + (LOOK if left > PAUSE else LATEST)
+            if left <= 0 and not (looks and due):
                 return None
+            if looks:  # before it waits: what is due would be late by it
+                self._look(now)
+                left -= clock.now() - now
             for key in self._keys.read(min(left / 1e9, NAP)):
                 if key in SEEKS:
                     return self._seek(SEEKS[key])
@@ -81,7 +90,6 @@ class Playback:
             if self._keys.resumed:
                 self._keys.resumed = False
                 self._timeline.shift(max(0, clock.now() - at))
-            self._look(clock.now())
 
     def _look(self, now: int) -> None:
         self._looked = now
@@ -95,6 +103,7 @@ class Playback:
         return self._timeline.moment(self._paused or now)
 
     def _pause(self) -> None:
+        self._looked = 0
         if self._paused is None:
             self._paused = clock.now()
         else:
@@ -109,3 +118,18 @@ class Playback:
         self._moment = moment
         self._look(now)
         return moment
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Has what was imported not be looked through for garbage again and again: each time that takes 10 ms, in
+    which no message is said."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()

@@ -1,5 +1,6 @@
 """The player: says what a log says, each message at its time, in place of the node that once said it."""
 
+import ctypes
 import queue
 import sys
 import threading
@@ -19,8 +20,10 @@ from zuluko.bus.message import Message
 from zuluko.log import Entry, entries
 
 NAP = 0.1  # s: a player that waits longer can be stopped in between
-SWITCH = 0.0005  # s that reading ahead may hold up what is due
+SWITCH = 0.00005  # s that reading ahead may hold up what is due
+SLACK = 1_000  # ns by which the kernel may be late to wake this thread; 50 us by itself
 PLAUSIBLE = 60_000_000_000  # ns between sending and receiving; a sender beyond it had another clock
+_SET_TIMERSLACK = 29  # of prctl(2)
 OLDEST = 3600 * 10**9  # ns from the log's time; a stamp beyond it is none
 SMALL, LARGE, SPELL = 256, 2, 500_000_000  # messages without and with arrays, and ns, that are read at once
 LATENESS = 10_000  # messages whose lateness is remembered
@@ -144,6 +147,7 @@ def play(
     """The messages of a log in the order of receiving; again and again where the timeline is a loop.
     ``since`` is the log time (ns) to begin with in the first turn."""
     sys.setswitchinterval(SWITCH)
+    ctypes.CDLL(None).prctl(_SET_TIMERSLACK, SLACK, 0, 0, 0)
     timeline.begin()
     with closing(_ahead(_turns(log, kinds, timeline, since))) as found:
         for turn, entry in found:
