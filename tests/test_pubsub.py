@@ -1,11 +1,13 @@
 """Publishers and subscribers over the real bus: order, loss, restarts, foreign and hostile peers."""
 
 import os
+import resource
 import select
 import signal
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated
 
 import msgpack
@@ -15,7 +17,8 @@ import pytest
 
 from tests.waiting import until
 from zuluko.bus import clock, membarrier, poller, topics
-from zuluko.bus.lane import INDEX_LENGTH, RING
+from zuluko.bus.lane import INDEX_LENGTH, PAGE, RING
+from zuluko.bus.lane_writer import Writer
 from zuluko.bus.message import Array, Message, MessageError
 from zuluko.bus.poller import Poller
 from zuluko.bus.publisher import Publisher
@@ -620,6 +623,28 @@ def test_without_a_lane_it_is_told_once(monkeypatch, caplog):
     for topic in ("one", "two"):
         Publisher("door", topic, Faces).close()
     assert caplog.text.count("copied through sockets") == 1
+
+
+@pytest.mark.skipif(not membarrier.available(), reason="this kernel has no membarrier(2)")
+def test_a_publisher_without_room_for_a_lane_publishes_over_nng(caplog):
+    """As under a limit on its address space: a lane has 256 MB of it, used or not."""
+    before = len(os.listdir("/proc/self/fd"))
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * PAGE
+    resource.setrlimit(resource.RLIMIT_AS, (used + (200 << 20), limits[1]))
+    try:
+        with suppress(OSError):
+            Writer("topic")
+        assert len(os.listdir("/proc/self/fd")) == before
+        publisher, subscriber = Publisher("door", "topic", Faces), Subscriber("door", "topic", Faces)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+    assert "topic has no express lane, and is copied through sockets: Cannot allocate memory" in caplog.text
+    until(lambda: subscriber.connected and publisher.subscribers)
+    publisher.send(Faces(stamp=5))
+    assert subscriber.wait(5).body.stamp == 5
+    subscriber.close()
+    publisher.close()
 
 
 def test_who_leaves_a_topic_is_woken_for_the_others_all_the_same():

@@ -46,15 +46,11 @@ class Writer:
         self.kept = lane.KEPT
         self._slots, self._slot = slots, lane.whole(slot, lane.HUGE)
         self.fd = os.memfd_create(f"zuluko-{name}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(self.fd, lane.file_size(lane.INDEX_LENGTH, lane.RING, slots, self._slot))
-        fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, lane.SEALS)
-        self._memory = mmap.mmap(self.fd, start + lane.RING)
-        self._pictures = lane.map_slots(
-            self.fd,
-            lane.slots_start(lane.INDEX_LENGTH, lane.RING),
-            slots * self._slot,
-            mmap.PROT_READ | mmap.PROT_WRITE,
-        )
+        try:
+            self._map(start)
+        except OSError:
+            os.close(self.fd)
+            raise
         self._address = lane.address(self._pictures)  # where the slots begin
         self._bytes = memoryview(self._memory)
         self._words = self._bytes.cast("Q")
@@ -72,6 +68,17 @@ class Writer:
             (lane.MAGIC, lane.VERSION, self.id, self._slot, slots, lane.RING, lane.INDEX_LENGTH, lane.CELLS)
         ):
             self._words[place] = word
+
+    def _map(self, start: int) -> None:
+        os.ftruncate(self.fd, lane.file_size(lane.INDEX_LENGTH, lane.RING, self._slots, self._slot))
+        fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, lane.SEALS)
+        self._memory = mmap.mmap(self.fd, start + lane.RING)
+        self._pictures = lane.map_slots(
+            self.fd,
+            lane.slots_start(lane.INDEX_LENGTH, lane.RING),
+            self._slots * self._slot,
+            mmap.PROT_READ | mmap.PROT_WRITE,
+        )
 
     @property
     def largest(self) -> int:

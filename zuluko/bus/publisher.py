@@ -13,7 +13,7 @@ import msgspec
 from zuluko.bus import clock, local, membarrier
 from zuluko.bus.bell import Bell
 from zuluko.bus.handoff import Handoff
-from zuluko.bus.lane import KEPT, MOST_SLOTS, SLOTS
+from zuluko.bus.lane import KEPT, MOST_SLOTS, SLOT, SLOTS
 from zuluko.bus.lane_writer import Writer
 from zuluko.bus.message import Message, MessageError, arrays, check_arrays
 from zuluko.bus.nng import leave, listen, pynng
@@ -65,6 +65,19 @@ def _sizes() -> dict[str, int]:
     return sizes
 
 
+def _lane_of(topic: str, arrays: int) -> Writer | None:
+    """A lane for a topic with so many arrays in a message; None where there can be none, which is told."""
+    sizes = {"slots": SLOTS * max(1, arrays), **_sizes()}
+    if not membarrier.available():
+        return None
+    try:
+        return Writer(topic, **sizes)
+    except OSError as error:
+        why = f"{topic} has no express lane, and is copied through sockets: {error.strerror}"
+        log.warning("%s; a lane takes %d MB of address space for each array", why, SLOTS * SLOT >> 20)
+        return None
+
+
 class NoSlotError(Exception):
     """All slots of a lane are leased."""
 
@@ -84,10 +97,9 @@ class Publisher:
         graph_dir(graph)
         self._path = socket_path(graph, topic)
         self._largest = largest(kind)
-        sizes = {"slots": SLOTS * max(1, len(arrays(kind))), **_sizes()}
-        self._lane = Writer(topic, **sizes) if membarrier.available() else None
-        self._bell = Bell(self._lane) if self._lane else None
         self._arrays = arrays(kind)
+        self._lane = _lane_of(topic, len(self._arrays))
+        self._bell = Bell(self._lane) if self._lane else None
         self._encode = Encoder(self._handle if self._lane else inline).envelope
         self._encode_inline = Encoder(inline).envelope
         self._bare = msgspec.msgpack.Encoder(enc_hook=lambda _: 0).encode
@@ -107,7 +119,7 @@ class Publisher:
         self._socket.add_post_pipe_connect_cb(lambda pipe: self._pipes.add(pipe.id))
         self._socket.add_post_pipe_remove_cb(lambda pipe: self._pipes.discard(pipe.id))
         self._file = listen(self._socket, self._path)
-        if not self._lane:
+        if not membarrier.available():
             _tell_of_copies()
 
     @property
