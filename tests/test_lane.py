@@ -255,6 +255,25 @@ def test_what_a_killed_reader_held_is_taken_back(writer):
     until(lambda: publish(writer, 9)[0] == frames[0][0])
 
 
+def test_a_frame_is_not_dropped_for_slots_that_a_killed_reader_held(read):
+    """However long ago a frame was sent: the next one finds room."""
+    writer = Writer("test", slots=3, slot=SLOT)
+    frames = [publish(writer, number) for number in range(3)]
+    words = [str(word) for frame in frames[:2] for word in frame]
+    command = [sys.executable, "-c", HOLDER, str(os.getpid()), str(writer.fd), str(writer.id), *words]
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "holds\n"
+    alive = read(fd=writer.fd, identity=writer.id)
+    view = alive.view(*frames[2], U1, (64, 64))
+    assert publish(writer, 3) is None
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate()
+    assert publish(writer, 3)[0] in (frames[0][0], frames[1][0])
+    assert (view == 2).all()
+    assert [word for word in writer.readers() if word] == [lane.QUIET]
+    writer.close()
+
+
 def test_cells_are_given_back_and_bounded(writer, read):
     readers = [read() for _ in range(lane.CELLS)]
     with pytest.raises(lane.LaneError, match="32 subscribers already"):

@@ -125,13 +125,19 @@ class Writer:
         """
         if size > self._slot:
             raise WireError("too large", f"an array of {size} bytes, a slot holds {self._slot}")
+        slot = self._take()
+        if slot is None and self._reclaim_all():
+            slot = self._take()
+        if slot is not None and (wanted := _in_huge_pages(size)) > self._gathered[slot]:
+            self._gather(slot, wanted)
+        return slot
+
+    def _take(self) -> int | None:
         few = self._slots - len(self._fresh) < self.kept
         for slots in (self._fresh, self._free) if few else (self._free, self._fresh):
             for slot in slots:
                 if self._close(slot):
                     slots.remove(slot)
-                    if (wanted := _in_huge_pages(size)) > self._gathered[slot]:
-                        self._gather(slot, wanted)
                     return slot
         return None
 
@@ -219,6 +225,12 @@ class Writer:
         self._words[lane.READERS + cell] = lane.NOBODY
         lane.lock(self.fd, cell, fcntl.F_UNLCK)
         return True
+
+    def _reclaim_all(self) -> bool:
+        """Clears the cells of all readers that have died; whether there was one."""
+        words = list(self._bytes[_READERS].cast("Q"))
+        dead = [cell for cell, word in enumerate(words) if word and self.reclaim(cell)]
+        return bool(dead)
 
     def finish(self) -> None:
         """Tells the readers that no more will come."""
