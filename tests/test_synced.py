@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.running import up, write
 from zuluko import Message, Synced
-from zuluko.bus.synced import MOST_WAITING, Pairing
+from zuluko.bus.synced import MOST_BYTES, MOST_WAITING, Pairing
+from zuluko.messages import Frame
 
 MS = 1_000_000
 
@@ -92,6 +94,27 @@ def test_what_waits_is_bounded_and_what_is_late_is_counted():
     assert pairing.unpaired == [1000 - MOST_WAITING, 0]
     pairing.add(0, Left(stamp=0))
     assert pairing.unpaired == [1001 - MOST_WAITING, 0]
+
+
+def test_pictures_that_wait_are_bounded_by_their_bytes():
+    """With one camera of two dead, 256 pictures of the other would be more than a small board has."""
+    pairing: Pairing = Pairing()
+    image = np.zeros((1080, 1920, 3), "u1")
+    room = MOST_BYTES // image.nbytes
+    for number in range(20):
+        pairing.add(0, Frame(stamp=number * 33 * MS, image=image))
+    assert pairing.unpaired == [20 - room, 0]
+    pairing.add(1, Frame(stamp=(20 - room) * 33 * MS, image=image))
+    left, right = pairing.pop()
+    assert left.stamp == right.stamp
+    pairing.add(0, Frame(stamp=20 * 33 * MS, image=image))
+    pairing.add(1, Frame(stamp=20 * 33 * MS, image=image))
+    assert pairing.pop()[0].stamp == 20 * 33 * MS
+    assert pairing.unpaired == [19, 0]
+    pairing.add(0, Frame(stamp=21 * 33 * MS, image=np.zeros((1, MOST_BYTES, 3), "u1")))  # alone it may
+    pairing.add(1, Frame(stamp=21 * 33 * MS, image=image))
+    assert pairing.pop()[0].stamp == 21 * 33 * MS
+    assert pairing._held == [0, 0]
 
 
 def test_in_a_running_graph(tmp_path):

@@ -4,19 +4,26 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
-from zuluko.bus.message import Message
+from zuluko.bus.message import Message, arrays
 
 A = TypeVar("A", bound=Message)
 B = TypeVar("B", bound=Message)
 TOLERANCE = 0.05  # s
 MOST_WAITING = 256  # messages of one side that wait for the other
+MOST_BYTES = 64 << 20  # of their arrays, unless one alone has more
+
+
+def _size(message: Message) -> int:
+    """The bytes of a message's arrays."""
+    return sum(getattr(getattr(message, name), "nbytes", 0) for name in arrays(type(message)))
 
 
 class Pairing(Generic[A, B]):
     """Finds the pairs in two sequences with rising stamps, from the stamps alone and not from when they come.
 
     Two messages are a pair when each is the other's nearest in stamp, the earlier of two that are as near,
-    and they are at most ``tolerance`` seconds apart. A pair is known when the next message of the side that
+    and they are at most ``tolerance`` seconds apart. Of each side the newest 256 messages wait for the other,
+    or as many as have 64 MB of arrays. A pair is known when the next message of the side that
     was earlier has come, for it might be nearer; a replay therefore finds the same pairs. ``unpaired`` counts
     the messages of each side that belong to no pair.
     """
@@ -25,6 +32,7 @@ class Pairing(Generic[A, B]):
         self.unpaired = [0, 0]
         self._tolerance = round(tolerance * 1e9)
         self._waiting: tuple[deque[Any], deque[Any]] = (deque(), deque())
+        self._held = [0, 0]  # bytes of what waits
         self._ended = False
 
     def add(self, side: int, message: Message) -> None:
@@ -33,9 +41,11 @@ class Pairing(Generic[A, B]):
         if waiting and message.stamp <= waiting[-1].stamp:
             self.unpaired[side] += 1
             return
-        if len(waiting) == MOST_WAITING:
+        size = _size(message)
+        while waiting and (len(waiting) == MOST_WAITING or self._held[side] + size > MOST_BYTES):
             self._drop(side)
         waiting.append(message)
+        self._held[side] += size
 
     def end(self) -> None:
         """No more will come: what waits is decided as it is."""
@@ -56,12 +66,17 @@ class Pairing(Generic[A, B]):
             if distance and len(rest) > 1 and abs(rest[1].stamp - heads[1 - early].stamp) < distance:
                 self._drop(early)
                 continue
-            return self._waiting[0].popleft(), self._waiting[1].popleft()
+            return self._take(0), self._take(1)
         return None
 
     def _drop(self, side: int) -> None:
-        self._waiting[side].popleft()
+        self._take(side)
         self.unpaired[side] += 1
+
+    def _take(self, side: int) -> Any:
+        message = self._waiting[side].popleft()
+        self._held[side] -= _size(message)
+        return message
 
 
 class Synced(Generic[A, B]):
