@@ -274,6 +274,38 @@ def test_a_frame_is_not_dropped_for_slots_that_a_killed_reader_held(read):
     writer.close()
 
 
+def in_a_fork(act):
+    """Does something in a forked child, as a node that uses multiprocessing may, and waits for its end."""
+    pid = os.fork()
+    if pid == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        try:
+            act()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_what_a_child_drops_and_closes_is_still_its_parents(writer, read):
+    reader = read()
+    slot, generation = publish(writer, 3)
+    views = [reader.view(slot, generation, U1, (64, 64))]
+
+    def act():
+        views.clear()
+        reader.close()
+
+    in_a_fork(act)
+    assert writer._leased(slot)
+    assert not writer.reclaim(writer.readers().index(lane.QUIET))
+    for number in range(20):
+        assert publish(writer, number)[0] != slot
+    assert (views[0] == 3).all()
+    views.clear()
+    assert not writer._leased(slot)
+
+
 def test_cells_are_given_back_and_bounded(writer, read):
     readers = [read() for _ in range(lane.CELLS)]
     with pytest.raises(lane.LaneError, match="32 subscribers already"):

@@ -480,6 +480,28 @@ def test_a_publisher_that_is_killed_and_starts_again_is_found():
     subscriber.close()
 
 
+def test_a_publisher_that_is_closed_in_a_child_goes_on_in_its_parent(run_dir):
+    code = (
+        "import os, sys\nfrom zuluko.bus.publisher import Publisher\nfrom zuluko.messages import Faces\n"
+        "publisher = Publisher('door', 'topic', Faces)\n"
+        "pid = os.fork()\n"
+        "if pid == 0:\n    publisher.close()\n    os._exit(0)\n"
+        "os.waitpid(pid, 0)\nprint('up', flush=True)\nsys.stdin.read(1)\n"
+        "publisher.send(Faces(stamp=5))\nprint('sent', flush=True)\nsys.stdin.read(1)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"up\n"
+    subscriber = Subscriber("door", "topic", Faces)
+    assert sorted(entry.name for entry in (run_dir / "door").iterdir()) == ["topic", "topic.json"]
+    until(lambda: subscriber.connected)
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    assert subscriber.wait(5).body.stamp == 5
+    process.kill()
+    process.communicate()
+    subscriber.close()
+
+
 def test_a_subscriber_that_is_killed_leaves_nothing(run_dir):
     code = (
         "import signal\nfrom zuluko.bus.subscriber import Subscriber\nfrom zuluko.messages import Faces\n"

@@ -43,6 +43,7 @@ class Reader:
         self.fd = self.bell = -1
         self.next = 0
         self._closing = False
+        self._pid = os.getpid()  # a forked child shares cell and lock, and must leave both alone
         try:
             path = f"/proc/{pid}/fd/{fd}"
             if not os.readlink(path).startswith("/memfd:zuluko-"):  # opening anything else might do something
@@ -170,6 +171,8 @@ class Reader:
         return copy
 
     def give_back(self, word: int) -> None:
+        if os.getpid() != self._pid:
+            return
         self.words[self._first + word] = 0
         self._leases[word] = None
         self._free.append(word)
@@ -178,7 +181,7 @@ class Reader:
 
     def close(self) -> None:
         """Leaves the cell, once the last view is gone."""
-        if not self._closing:
+        if not self._closing and os.getpid() == self._pid:
             self._closing = True
             _leaving.add(self)
             self.words[lane.READERS + self._cell] = lane.QUIET

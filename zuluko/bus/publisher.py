@@ -91,7 +91,7 @@ class Publisher:
 
     def __init__(self, graph: str, topic: str, kind: type[Message], *, queue: int = QUEUE) -> None:
         self.topic = topic
-        self._graph = graph
+        self._graph, self._pid = graph, os.getpid()
         self.seq = 0
         self.lost: Counter[str] = Counter()
         graph_dir(graph)
@@ -235,11 +235,11 @@ class Publisher:
         return Blob(slot, generation, len(data)).encode()
 
     def close(self) -> None:
-        if self._closed:
+        if self._closed or os.getpid() != self._pid:  # in a forked child it is still its parent's
             return
         self._closed = True
         told = announcement(self._graph, self.topic)
-        if told and (told.pid, told.lane) == (os.getpid(), self._told):  # else another has come
+        if told and (told.pid, told.lane) == (self._pid, self._told):  # else another has come
             announcement_file(self._path).unlink(missing_ok=True)
         if self._lane and self._bell:
             self._lane.finish()
