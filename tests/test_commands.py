@@ -12,6 +12,7 @@ import pytest
 from tests.waiting import until
 from zuluko.bus import clock, commands, topics
 from zuluko.bus.commands import CommandReceiver, CommandSender
+from zuluko.bus.nng import MOST_REFUSED
 from zuluko.bus.wire import Encoder, Envelope
 from zuluko.messages import Faces, LockCommand
 
@@ -91,6 +92,13 @@ def test_what_is_no_command_is_refused_and_told(ends, run_dir):
         until(lambda: taking.receive() is None and taking.lost)
         assert msgpack.unpackb(foreign.recv())[1].startswith("refused: wrong type: 'Faces/1'")
     assert dict(taking.lost) == {"wrong type": 1}
+
+
+def test_a_flood_of_what_is_no_command_does_not_hold_the_node(ends, monkeypatch):
+    taking = ends(receiver())
+    monkeypatch.setattr(commands, "take", lambda _: b"\xff")
+    assert taking.receive() is None
+    assert taking.lost["malformed"] == MOST_REFUSED
 
 
 def test_commands_keep_their_order(ends):

@@ -36,7 +36,7 @@ try:
 finally:
     sys.meta_path.remove(_Deferred)
 
-__all__ = ["REDIAL", "leave", "listen", "pynng", "take"]
+__all__ = ["MOST_REFUSED", "REDIAL", "leave", "listen", "pynng", "take"]
 
 _sockets: "weakref.WeakSet[Any]" = weakref.WeakSet()
 _make = pynng.Socket.__init__
@@ -64,6 +64,8 @@ atexit.register(_close_all)
 
 # For one that starts again; later ever more seldom, for each time takes some 2 ms of a core.
 REDIAL = {"reconnect_time_min": 20, "reconnect_time_max": 5000}  # ms
+
+MOST_REFUSED = 1000  # messages in a row, before others have their turn
 
 
 def listen(socket: Any, path: Path) -> int:

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 from zuluko.bus import membarrier
 from zuluko.bus.lane import HEAD, INDEX_LENGTH, GoneError, LaneError
 from zuluko.bus.lane_reader import Reader
-from zuluko.bus.nng import REDIAL, pynng, take
+from zuluko.bus.nng import MOST_REFUSED, REDIAL, pynng, take
 from zuluko.bus.np import np
 from zuluko.bus.poller import Poller
 from zuluko.bus.streams import QUEUE
@@ -35,8 +35,6 @@ from zuluko.bus.wire import (
     largest,
     sent,
 )
-
-MOST_REFUSED = 1000  # messages in a row, before others have their turn
 
 M = TypeVar("M")
 
