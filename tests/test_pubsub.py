@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+import types
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -601,6 +602,26 @@ def test_a_message_too_large_does_not_leave(edge):
     publisher, _ = edge(Decision)
     with pytest.raises(WireError, match=f"at most {LARGEST}"):
         publisher.send(Decision(rule="r" * LARGEST, outcome="fired"))
+
+
+PICTURE = Annotated[np.ndarray, Array("u1", (None,))] | None
+NAMES = [f"picture{number}" for number in range(70)]
+FIELDS = {"__annotations__": dict.fromkeys(NAMES, PICTURE), **dict.fromkeys(NAMES)}
+Many = types.new_class("Many", (Message,), {"tag": "Many/1"}, lambda body: body.update(FIELDS))
+
+
+@pytest.mark.skipif(not membarrier.available(), reason="this kernel has no membarrier(2)")
+@pytest.mark.parametrize(
+    ("kind", "slots", "size"), [(Frame, "512", "1024"), (Frame, None, "1024"), (Many, None, None)]
+)
+def test_the_most_that_may_be_asked_for_is_a_lane(monkeypatch, kind, slots, size):
+    for key, value in (("ZULUKO_SLOTS", slots), ("ZULUKO_SLOT_MB", size)):
+        if value:
+            monkeypatch.setenv(key, value)
+    publisher, subscriber = Publisher("door", "topic", kind), Subscriber("door", "topic", kind)
+    assert subscriber._reader
+    subscriber.close()
+    publisher.close()
 
 
 @pytest.mark.skipif(not membarrier.available(), reason="this kernel has no membarrier(2)")

@@ -57,7 +57,7 @@ INDEX_LENGTH = 8192
 SLOTS = 8
 SLOT = 32 << 20  # address space, not memory: a page is taken when it is first written
 KEPT = 4  # slots that are used in turn before another one is taken
-LARGEST_FILE = 1 << 34
+LARGEST_FILE = LOCKS
 LARGEST_RING = 1 << 26  # bytes; a reader copies out of it as much as one message claims
 MOST_SLOTS = 512
 

@@ -67,7 +67,7 @@ def _sizes() -> dict[str, int]:
 
 def _lane_of(topic: str, arrays: int) -> Writer | None:
     """A lane for a topic with so many arrays in a message; None where there can be none, which is told."""
-    sizes = {"slots": SLOTS * max(1, arrays), **_sizes()}
+    sizes = {"slots": min(MOST_SLOTS, SLOTS * max(1, arrays)), **_sizes()}
     if not membarrier.available():
         return None
     try:
