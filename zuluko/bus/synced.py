@@ -23,9 +23,9 @@ class Pairing(Generic[A, B]):
 
     Two messages are a pair when each is the other's nearest in stamp, the earlier of two that are as near,
     and they are at most ``tolerance`` seconds apart. Of each side the newest 256 messages wait for the other,
-    or as many as have 64 MB of arrays. A pair is known when the next message of the side that
-    was earlier has come, for it might be nearer; a replay therefore finds the same pairs. ``unpaired`` counts
-    the messages of each side that belong to no pair.
+    or as many as have 64 MB of arrays. A pair is known when the next message of the side that was earlier has
+    come, for it might be nearer; a replay therefore finds the same pairs. ``unpaired`` counts the messages of
+    each side that belong to no pair.
     """
 
     def __init__(self, tolerance: float = TOLERANCE) -> None:
