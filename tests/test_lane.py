@@ -274,6 +274,23 @@ def test_a_frame_is_not_dropped_for_slots_that_a_killed_reader_held(read):
     writer.close()
 
 
+def test_a_reader_whose_last_views_go_in_two_threads_closes_its_descriptor_once(writer, monkeypatch):
+    """The number may be another's file by the second time."""
+    reader = Reader(os.getpid(), writer.fd, writer.id)
+    closed, close = [], os.close
+
+    def closing(fd):
+        closed.append(fd)
+        if len(closed) < 3:
+            reader._leave()  # as another thread may, while the kernel closes
+        close(fd)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "close", closing)
+        reader.close()
+    assert len(closed) == 1
+
+
 def in_a_fork(act):
     """Does something in a forked child, as a node that uses multiprocessing may, and waits for its end."""
     pid = os.fork()

@@ -194,9 +194,11 @@ class Reader:
             self.bell = -1
 
     def _leave(self) -> None:
-        if len(self._free) == lane.LEASES and self.fd >= 0:
+        if len(self._free) < lane.LEASES:
+            return
+        fd, self.fd = self.fd, -1  # at once: the last views may go in two threads
+        if fd >= 0:
             self.words[lane.READERS + self._cell] = lane.NOBODY
-            lane.lock(self.fd, self._cell, fcntl.F_UNLCK)  # closing would not do: the mapping holds the file
-            os.close(self.fd)
-            self.fd = -1
+            lane.lock(fd, self._cell, fcntl.F_UNLCK)  # closing would not do: the mapping holds the file
+            os.close(fd)
             _leaving.discard(self)
