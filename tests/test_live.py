@@ -7,10 +7,11 @@ import pytest
 from tests.waiting import until
 from zuluko import Message
 from zuluko.bus import clock, topics
-from zuluko.bus.live import LiveLatest, LiveStream, Timer, Waker
+from zuluko.bus.live import LiveLatest, LiveStream, LiveSynced, Timer, Waker
 from zuluko.bus.poller import Poller
 from zuluko.bus.publisher import Publisher
 from zuluko.bus.subscriber import Subscriber
+from zuluko.bus.synced import MOST_WAITING
 
 
 class A(Message, tag="A/1"):
@@ -83,6 +84,22 @@ def test_stop_ends_a_stream_that_waits(bus, poller):
     threading.Timer(0.05, waker.stop).start()
     assert list(stream) == []
     assert stream.ended
+
+
+def test_what_waits_in_vain_for_its_pair_is_counted_at_its_edge(bus, poller):
+    a, _, sub_a, sub_b = bus
+    waker = Waker()
+    pairs = LiveSynced(LiveStream([sub_a, sub_b], waker, poller), [sub_a, sub_b], tolerance=0.01)
+    thread = threading.Thread(target=list, args=(pairs,))
+    thread.start()
+    for number in range(MOST_WAITING + 44):
+        a.send(A(stamp=number))
+        if number % 50 == 49:  # of the 64 that the edge keeps
+            until(lambda: sub_a.received == a.seq)
+    until(lambda: sub_a.lost == {"overrun": 44})
+    assert not sub_b.lost
+    waker.stop()
+    thread.join()
 
 
 def test_latest_gives_the_newest_and_its_age(bus, poller):

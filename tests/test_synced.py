@@ -92,6 +92,7 @@ def test_what_waits_is_bounded_and_what_is_late_is_counted():
     for stamp in range(1000):
         pairing.add(0, Left(stamp=stamp * 1000 * MS))
     assert pairing.unpaired == [1000 - MOST_WAITING, 0]
+    assert pairing.lost == ({"overrun": 1000 - MOST_WAITING}, {})
     pairing.add(0, Left(stamp=0))
     assert pairing.unpaired == [1001 - MOST_WAITING, 0]
 

@@ -130,11 +130,14 @@ class LiveStream(Stream[M]):
 
 
 class LiveSynced(Synced[Any, Any]):
-    """Pairs from a live stream of two topics; the first topic's messages are the first of each pair."""
+    """Pairs from a live stream over two edges; the first one's messages are the first of each pair. What can
+    wait no longer is counted at its edge."""
 
-    def __init__(self, stream: LiveStream[Any], topics: tuple[str, str], *, tolerance: float) -> None:
+    def __init__(self, stream: LiveStream[Any], edges: Sequence[Edge], *, tolerance: float) -> None:
         super().__init__(tolerance=tolerance)
-        self._stream, self._topics = stream, topics
+        first, second = edges
+        self._stream, self._topics = stream, (first.topic, second.topic)
+        self._pairing.lost = first.lost, second.lost
 
     def _messages(self) -> Iterator[tuple[int, Message]]:
         for message in self._stream:

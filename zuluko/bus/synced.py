@@ -1,6 +1,6 @@
 """Pairs of messages that belong together in time, such as the two pictures of a stereo camera."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -25,11 +25,12 @@ class Pairing(Generic[A, B]):
     and they are at most ``tolerance`` seconds apart. Of each side the newest 256 messages wait for the other,
     or as many as have 64 MB of arrays. A pair is known when the next message of the side that was earlier has
     come, for it might be nearer; a replay therefore finds the same pairs. ``unpaired`` counts the messages of
-    each side that belong to no pair.
+    each side that belong to no pair; those of them that could wait no longer are ``lost``, as overrun.
     """
 
     def __init__(self, tolerance: float = TOLERANCE) -> None:
         self.unpaired = [0, 0]
+        self.lost: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
         self._tolerance = round(tolerance * 1e9)
         self._waiting: tuple[deque[Any], deque[Any]] = (deque(), deque())
         self._held = [0, 0]  # bytes of what waits
@@ -44,6 +45,7 @@ class Pairing(Generic[A, B]):
         size = _size(message)
         while waiting and (len(waiting) == MOST_WAITING or self._held[side] + size > MOST_BYTES):
             self._drop(side)
+            self.lost[side]["overrun"] += 1
         waiting.append(message)
         self._held[side] += size
 

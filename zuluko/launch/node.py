@@ -278,11 +278,11 @@ class Node:
             return {topic.name: LiveLatest(self._latched(topic), self._driver) for topic in wire.topics}
         if wire.input.kind == "latest":
             return LiveLatest(self._latched(wire.topics[0]), self._driver)
-        stream = LiveStream[Message](self._stream_edges(wire), self._waker, self._poller, self._turn)
+        edges = self._stream_edges(wire)
+        stream = LiveStream[Message](edges, self._waker, self._poller, self._turn)
         self._driver = self._driver or stream
         if wire.input.kind == "synced":
-            first, second = (topic.name for topic in wire.topics)
-            return LiveSynced(stream, (first, second), tolerance=wire.tolerance)
+            return LiveSynced(stream, edges, tolerance=wire.tolerance)
         return stream
 
     def _stream_edges(self, wire: Wire) -> list[Edge]:
