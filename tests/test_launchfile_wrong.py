@@ -192,7 +192,7 @@ WRONG = [
     ),
     (
         "nodes:\n  a: {run: x\n",
-        "graph.yaml:3:1: this is not YAML: expected ',' or '}', but got '<stream end>' while parsing a flow mapping; look at indentation, quotes and colons here and just above",
+        "graph.yaml:3:1: this is not YAML: a comma is missing here, or before it the `}` that closes the `{` of line 2, column 6",
     ),
     (
         "nodes: {a: {run: x}, a: {run: y}}",

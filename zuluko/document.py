@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from zuluko import yaml_mistake
+
 LARGEST = 1_000_000  # bytes; a launch or rule file has a few thousand
 
 _WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
@@ -120,9 +122,7 @@ def parse(text: str, *, file: str) -> Document:
     try:
         problems = list(_read(_Loader(text).get_single_node(), document))
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise DocumentError([Problem(file, line, column, _sentence(error))]) from None
+        raise DocumentError([Problem(file, *_told(error))]) from None
     except yaml.reader.ReaderError as error:
         what = f"the character {text[error.position]!r} cannot stand in YAML; remove it"
         raise DocumentError([Problem(file, *_place(text, error.position), what)]) from None
@@ -257,12 +257,8 @@ def _place(text: str, position: int) -> tuple[int, int]:
     return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
-def _sentence(error: yaml.MarkedYAMLError) -> str:
-    """What PyYAML says in several lines, in one."""
-    problem = error.problem or error.context or "it cannot be read"
-    if isinstance(error, _Refused):
-        return problem
-    if "'\\t'" in problem:
-        return "a tab cannot indent YAML; use spaces"
-    context = f" {error.context}" if error.context and error.problem else ""
-    return f"this is not YAML: {problem}{context}; look at indentation, quotes and colons here and just above"
+def _told(error: yaml.MarkedYAMLError) -> yaml_mistake.Mistake:
+    if isinstance(error, _Refused) and error.problem_mark:
+        mark = error.problem_mark
+        return yaml_mistake.Mistake(mark.line + 1, mark.column + 1, str(error.problem))
+    return yaml_mistake.mistake(error)
