@@ -143,6 +143,17 @@ def test_ctrl_c_ends_echo(tmp_path):
         assert (process.returncode, errors) == (-signal.SIGINT, b"")
 
 
+def test_ctrl_c_while_the_launcher_begins_anew_ends_up_at_once(tmp_path, monkeypatch):
+    import signal
+
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal\nif 'ZULUKO_UP' in os.environ: os.kill(os.getpid(), signal.SIGINT)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    shown = zuluko("up", write(tmp_path, COUNT))
+    assert (shown.returncode, shown.stdout, shown.stderr) == (-signal.SIGINT, "", "")
+
+
 def test_a_runtime_directory_that_others_can_enter_is_told(tmp_path, monkeypatch):
     tmp_path.chmod(0o777)
     monkeypatch.setenv("ZULUKO_RUN", str(tmp_path))

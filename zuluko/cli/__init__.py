@@ -18,6 +18,7 @@ def main() -> None:
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # see zuluko.perception
     try:
         if order := os.environ.pop("ZULUKO_UP", ""):  # see zuluko.cli.launcher
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             from zuluko.cli import launcher
 
             sys.exit(launcher.obey(order))

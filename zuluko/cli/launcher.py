@@ -4,6 +4,7 @@ line does not lie in the memory of the launcher and of every node that it forks.
 
 import errno
 import os
+import signal
 import sys
 
 import msgspec
@@ -26,8 +27,12 @@ class Order(msgspec.Struct):
 
 
 def begin_anew(order: Order) -> None:
-    """Puts a fresh interpreter, called as this one was, in the place of this process; it finds the order."""
+    """Puts a fresh interpreter, called as this one was, in the place of this process; it finds the order.
+
+    Ctrl-C waits until ``zuluko.cli.main`` is there again: Python's own start would answer with a traceback.
+    """
     sys.stdout.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.environ[ORDER] = msgspec.json.encode(order).decode()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
 
