@@ -169,6 +169,22 @@ def test_a_plain_run_prints_a_line_an_event_and_a_summary(tmp_path):
     assert "messages                count 5" in shown.stdout
 
 
+def test_a_terminal_that_is_not_utf_8_shows_question_marks_for_what_it_lacks(tmp_path):
+    file = write(tmp_path, COUNT)
+    shown = zuluko("graph", file, env={**os.environ, "PYTHONIOENCODING": "latin-1"})
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "count ??? count Count/1" in shown.stdout
+
+
+def test_a_graph_runs_from_a_folder_whose_name_is_not_utf_8(tmp_path):
+    folder = tmp_path / os.fsdecode(b"t\xfcr")
+    folder.mkdir()
+    with up(write(folder, COUNT), "--record", str(folder / "count.mcap")) as graph:
+        graph.wait_for("count", "ready")
+        assert zuluko("status").returncode == 0
+        assert zuluko("graph", "graph").stdout.startswith("graph: 2 nodes")
+
+
 def test_the_version_is_told():
     from zuluko import __version__
 

@@ -3,6 +3,7 @@
 Nothing heavy is imported here: a command loads what it needs when it runs.
 """
 
+import io
 import os
 import signal
 import sys
@@ -44,6 +45,8 @@ def _open_standard_files() -> None:
         sys.stdout = os.fdopen(1, "w", closefd=False)
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w", closefd=False)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that is not UTF-8 shows ? for what it lacks
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _end_quietly(status: int) -> None:

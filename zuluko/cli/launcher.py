@@ -3,6 +3,7 @@ line does not lie in the memory of the launcher and of every node that it forks.
 """
 
 import errno
+import json
 import os
 import signal
 import sys
@@ -33,13 +34,13 @@ def begin_anew(order: Order) -> None:
     """
     sys.stdout.flush()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    os.environ[ORDER] = msgspec.json.encode(order).decode()
+    os.environ[ORDER] = json.dumps(msgspec.structs.asdict(order))  # of any bytes that a path may have
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
 
 
 def obey(text: str) -> int:
     """Starts the graph of an order, and runs it to its end; the exit status."""
-    order = msgspec.json.decode(text, type=Order)
+    order = msgspec.convert(json.loads(text), Order)
     from zuluko.bus.topics import TopicError, run_dir
     from zuluko.document import DocumentError
     from zuluko.launch import launchfile

@@ -234,7 +234,7 @@ class Account:
         """How the graph and its nodes fare now."""
         return Status(
             graph=self._graph.name,
-            file=str(Path(self._graph.file).absolute()),
+            file=os.fsencode(Path(self._graph.file).absolute()).decode(errors="replace"),
             pid=os.getpid(),
             started=self._started,
             written=clock.now(),
