@@ -75,6 +75,8 @@ def test_wrong_names_are_a_sentence_each(tmp_path):
         assert "did you mean `count`?" in zuluko("hz", "cuont").stderr
         assert "did you mean `door`?" in zuluko("graph", "dor").stderr
         assert "choose one of: text, mermaid, svg" in zuluko("graph", "one", "--format", "png").stderr
+        near = "no graph `onne` runs, and there is no such launch file; did you mean `one`?\n"
+        assert zuluko("graph", "onne").stderr == near
         with up(write(tmp_path, COUNT), "--name", "two") as two:
             ready(two, "count")
             assert zuluko("top").stderr == "several graphs run; write one of: one, two\n"
@@ -475,6 +477,17 @@ def test_a_single_message_waits_for_its_listener(run_dir):
     assert "Count on test/count: 1 listens" in process.communicate(timeout=20)[0]
     subscriber.close()
     lock.release()
+
+
+def test_a_drawing_is_not_written_as_what_it_is_not(tmp_path):
+    picture = tmp_path / "door.png"
+    shown = zuluko("graph", "door", "-o", str(picture))
+    assert shown.returncode == 2
+    told = "a drawing ends in .txt, .svg, .mmd, .mermaid; or name what it is: --format svg"
+    assert shown.stderr == f"{picture}: {told}\n"
+    assert not picture.exists()
+    assert zuluko("graph", "door", "-o", str(picture), "--format", "svg").returncode == 0
+    assert picture.read_text().startswith("<svg")
 
 
 def test_a_graph_is_drawn_the_same_running_and_not(tmp_path):

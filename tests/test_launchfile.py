@@ -147,6 +147,41 @@ def test_an_unknown_graph_is_told_with_the_stock_ones():
         launchfile.locate("dor")
 
 
+def test_a_launch_file_beside_an_unknown_one_is_named(tmp_path, monkeypatch):
+    for name in ("porch.yaml", "garage.rules.yaml"):
+        (tmp_path / name).write_text("nodes: {}")
+    with pytest.raises(DocumentError, match=r"launch file; did you mean `.*/porch\.yaml`\?"):
+        launchfile.locate(str(tmp_path / "proch.yaml"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        DocumentError, match=r"^porch: there is no such launch file; did you mean `porch\.yaml`\?"
+    ):
+        launchfile.locate("porch")
+    with pytest.raises(DocumentError, match="launch file; the stock graphs are: door"):
+        launchfile.locate("garage.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "count.py",
+            "count.py: this is Python, which a launch file runs: `nodes: {count: {run: ./count.py}}`",
+        ),
+        (
+            "a.mcap",
+            "a.mcap: this is a log and no launch file; look into it: zuluko log info a.mcap; or: zuluko replay a.mcap",
+        ),
+    ],
+)
+def test_what_is_no_launch_file_is_told_by_what_it_is(tmp_path, monkeypatch, name, said):
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_bytes(b"\x89MCAP: [")
+    with pytest.raises(DocumentError) as caught:
+        launchfile.load(launchfile.locate(name))
+    assert str(caught.value) == said
+
+
 def test_a_runtime_path_that_is_too_long_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("ZULUKO_RUN", str(tmp_path / ("x" * 90)))
     with pytest.raises(DocumentError, match="bytes long, and the kernel takes 107; set ZULUKO_RUN"):

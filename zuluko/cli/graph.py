@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zuluko.cli import which
 from zuluko.cli.graphs import Name, Set, _load
 from zuluko.cli.say import fail
 
@@ -22,7 +23,7 @@ Format = Annotated[
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="the file to write", metavar="FILE")]
 Json = Annotated[bool, typer.Option("--json", help="print the nodes, inputs and topics as one JSON object")]
 
-ENDINGS = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid"}
+ENDINGS = {"": "text", ".txt": "text", ".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid"}
 
 
 def graph(
@@ -40,8 +41,11 @@ def graph(
     from zuluko.launch.drawing_svg import svg
 
     formats = {"text": drawing.text, "mermaid": drawing.mermaid, "svg": svg}
-    wanted = format_ or ENDINGS.get(output.suffix if output else "", "text")
-    if wanted not in formats:
+    wanted = format_ or ENDINGS.get(output.suffix if output else "", "")
+    if not wanted and not as_json:
+        endings = ", ".join(filter(None, ENDINGS))
+        fail(f"{output}: a drawing ends in {endings}; or name what it is: --format svg", 2)
+    if wanted and wanted not in formats:
         fail(f"--format {wanted}: choose one of: {', '.join(formats)}", 2)
     try:
         what = _drawing(graph, set_, name)
@@ -59,7 +63,8 @@ def graph(
 
 def _drawing(name: str, sets: list[str], as_name: str) -> "Drawing":
     """Of the running graph where one has that name and nothing else is said, else of the launch file."""
-    from zuluko.launch import status
+    from zuluko.document import nearest
+    from zuluko.launch import include, status
     from zuluko.launch.drawing import Drawing
 
     told = None
@@ -67,6 +72,8 @@ def _drawing(name: str, sets: list[str], as_name: str) -> "Drawing":
         told = _running(name)
     if told:
         return Drawing(told.graph, told.nodes)
+    if include.locate(name) is None and (hint := nearest(name, which.running())):
+        fail(f"no graph `{name}` runs, and there is no such launch file{hint}")
     loaded = _load(name, sets, as_name)
     return Drawing(loaded.name, status.nodes(loaded))
 

@@ -23,6 +23,11 @@ from zuluko.launch.shapes import MisfitError
 
 RULE = {"when", "if_silent", "sequence", "if", "do"}  # keys by which a rule is known
 SPARED = ("include", "record")  # who needs of them what the environment lacks is seen later, or nobody does
+NO_LAUNCH_FILES = {  # what is given as one by mistake, by its ending
+    ".py": "this is Python, which a launch file runs: `nodes: {{{stem}: {{run: ./{name}}}}}`",
+    ".mcap": "this is a log and no launch file; look into it: zuluko log info {file}; "
+    "or: zuluko replay {file}",
+}
 MOST = 100  # files of one graph: those that include each other twice, ten deep, would be a thousand
 
 
@@ -164,6 +169,10 @@ def read(file: Path, sets: Mapping[str, str], *, reveal: bool = True, sparing: b
 
 def _load(file: Path) -> Document:
     """A launch file as it stands there; DocumentError for what is no YAML, and for a rules file."""
+    if what := NO_LAUNCH_FILES.get(file.suffix):
+        raise DocumentError(
+            [Problem(str(file), 0, 0, what.format(file=file, name=file.name, stem=file.stem))]
+        )
     doc = document.load(file)
     rule = next((key for key, value in doc.value.items() if _is_rule(value)), None)
     if rule is not None and not doc.value.keys() & {"nodes", "include"}:

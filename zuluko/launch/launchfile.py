@@ -37,9 +37,18 @@ def locate(name: str) -> Path:
     """The launch file of that path, or the stock one of that name; DocumentError where there is neither."""
     file = include.locate(name)
     if file is None:
-        hint = nearest(name, stock.names()) or f"; the stock graphs are: {', '.join(stock.names())}"
+        hint = _near(name) or f"; the stock graphs are: {', '.join(stock.names())}"
         raise DocumentError([Problem(name, 0, 0, f"there is no such launch file{hint}")])
     return file
+
+
+def _near(name: str) -> str:
+    """A launch file beside the one that is not there, or a stock graph, that may have been meant."""
+    folder = Path(name).parent
+    beside = [str(folder / file.name) for file in sorted(folder.glob("*.yaml"))]
+    if f"{name}.yaml" in beside:
+        return f"; did you mean `{name}.yaml`?"
+    return nearest(name, [*stock.names(), *(file for file in beside if not file.endswith(".rules.yaml"))])
 
 
 def load(
