@@ -480,7 +480,19 @@ WRONG = [
     ),
     (
         "nodes: {camera: {run: zuluko.nodes.camera, loop: yes}}",
-        "graph.yaml:1:50: `loop` is `yes`; expected true or false; try `loop: false`",
+        "graph.yaml:1:50: `loop` is `yes`; expected true or false; try `loop: true`",
+    ),
+    (
+        "nodes: {camera: {run: zuluko.nodes.camera, loop: 'true'}}",
+        'graph.yaml:1:50: `loop` is the text "true"; expected true or false; take the quotes away: `loop: true`',
+    ),
+    (
+        "nodes: {count: {run: 'NODES:count', limit: '3'}}",
+        'graph.yaml:1:59: `limit` is the text "3"; expected a whole number; take the quotes away: `limit: 3`',
+    ),
+    (
+        "nodes: {count: {run: 'NODES:count', limit: 3.0}}",
+        "graph.yaml:1:59: `limit` is `3.0`; expected a whole number; try `limit: 3`",
     ),
     (
         "nodes: {camera: {run: zuluko.nodes.camera, hz: 15hz}}",

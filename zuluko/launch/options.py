@@ -82,6 +82,7 @@ _NAMES: dict[Any, str] = {
     type(None): "null",
 }
 _MSGSPECS = {"array": "list", "object": "mapping", "str": "text", "bool": "true or false"}
+_PLAIN_WORDS = {"yes": True, "on": True, "no": False, "off": False}  # text here, and true or false elsewhere
 _MISMATCH = re.compile(r"Expected `[^`]*`, got `[^`]*`(?: - at `\$(.*)`)?")
 
 
@@ -234,6 +235,11 @@ def shown(value: Any) -> str:
 
 def _sentence(error: str, value: Any, kind: Any, name: str, example: Any) -> str:
     """msgspec's message in a launch file's words, with the value and what to write instead."""
+    if (meant := _meant(value, kind)) is not None:
+        if isinstance(value, str) and value.lower() not in _PLAIN_WORDS:
+            remedy = f"take the quotes away: `{name}: {value}`"
+            return f'`{name}` is the text "{value}"; expected {words(kind)}; {remedy}'
+        return f"`{name}` is {shown(value)}; expected {words(kind)}; try `{name}: {written(meant)}`"
     hint = "" if example is None else f"; try `{name}: {written(example)}`"
     if (found := _MISMATCH.fullmatch(error)) or is_secret(value):
         within = found[1] if found and found[1] else ""
@@ -242,6 +248,18 @@ def _sentence(error: str, value: Any, kind: Any, name: str, example: Any) -> str
         return f"`{name}`: {error}"
     said = re.sub(r"`(\w+)`", lambda word: f"`{_MSGSPECS.get(word[1], word[1])}`", error)
     return f"`{name}` is {shown(value)}; {said[:1].lower()}{said[1:]}{hint}"
+
+
+def _meant(value: Any, kind: Any) -> Any:
+    """What was meant by a number in quotes, `yes` or 3.0; None where that does not fit either."""
+    try:
+        if type(value) is str:
+            return msgspec.convert(_PLAIN_WORDS.get(value.lower(), document.scalar(value)), kind)
+        if type(value) is float and value.is_integer():
+            return msgspec.convert(int(value), kind)
+    except (ValueError, TypeError):  # nor as what it looks like
+        pass
+    return None
 
 
 def _within(value: Any, path: str) -> Any:
