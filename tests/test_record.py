@@ -275,6 +275,13 @@ def test_a_launch_file_says_what_is_recorded(tmp_path):
         assert losses(reader.told) == {}
 
 
+def test_a_second_run_says_that_it_records_into_the_next_file(tmp_path):
+    graph = write(tmp_path, COUNTING.replace("LIMIT", "5") + "record: {to: a.mcap}")
+    assert "exists already" not in zuluko("up", graph).stdout
+    assert "a.mcap exists already; recording into a-2.mcap" in zuluko("up", graph).stdout
+    assert strictly(tmp_path / "a-2.mcap")
+
+
 def test_the_recorder_is_a_node_that_starts_again_into_the_next_file(tmp_path):
     graph = write(tmp_path, COUNTING.replace("LIMIT", "0"))
     with up(graph, "--record", str(tmp_path / "a.mcap")) as running:

@@ -104,6 +104,8 @@ class Recording:
         self._stem = log_files.stem(plan.to, taps.graph)
         if plan.start:
             self._open()
+            if self.place != self._stem:
+                self._say(f"{self._stem.name} exists already; recording into {self.place.name}")
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
