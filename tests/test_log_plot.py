@@ -268,9 +268,9 @@ app.app(["log", "plot", {str(tmp_path / "a.mcap")!r}, "lock.state", "-o", {str(t
     )
 
 
-def test_in_a_terminal_it_has_colours_and_a_part_its_seconds(tmp_path):
-    log = turns(tmp_path / "a.mcap", [math.sin(n / 9) for n in range(101)])
-    command = ["-m", "zuluko", "log", "plot", str(log), "imu.angular_velocity", "--from", "2s", "--to", "8s"]
+def in_a_terminal(command: list[str], **env: str) -> str:
+    """What a command shows in a terminal of 60 columns."""
+    plain = {key: os.environ[key] for key in os.environ if key not in ("COLUMNS", "LINES", "NO_COLOR")}
     shell = pexpect.spawn(
         sys.executable,
         command,
@@ -278,12 +278,27 @@ def test_in_a_terminal_it_has_colours_and_a_part_its_seconds(tmp_path):
         dimensions=(24, 60),
         cwd=ROOT,
         timeout=30,
-        env={key: os.environ[key] for key in os.environ if key not in ("COLUMNS", "LINES", "NO_COLOR")},
+        env={**plain, "TERM": "xterm", **env},
     )
     shell.expect(pexpect.EOF)
     shell.close()
     assert shell.exitstatus == 0
+    return shell.before
+
+
+def test_in_a_terminal_it_has_colours_and_a_part_its_seconds(tmp_path):
+    log = turns(tmp_path / "a.mcap", [math.sin(n / 9) for n in range(101)])
+    command = ["-m", "zuluko", "log", "plot", str(log), "imu.angular_velocity", "--from", "2s", "--to", "8s"]
+    told = in_a_terminal(command)
     for colour, axis in ((36, "x"), (33, "y"), (35, "z")):
-        assert f"\x1b[{colour}m{axis}\x1b[0m" in shell.before
-    lines = re.sub(r"\x1b\[[0-9;]*[mK]", "", shell.before).split("\r\n")
+        assert f"\x1b[{colour}m{axis}\x1b[0m" in told
+    lines = re.sub(r"\x1b\[[0-9;]*[mK]", "", told).split("\r\n")
     assert lines[-2].split() == ["2", "s", "4", "6", "8"]
+
+
+@pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_in_a_terminal_that_has_no_colours_it_has_none(tmp_path, env):
+    log = turns(tmp_path / "a.mcap", [math.sin(n / 9) for n in range(101)])
+    told = in_a_terminal(["-m", "zuluko", "log", "plot", str(log), "imu.angular_velocity"], **env)
+    assert "imu.angular_velocity.x" in told
+    assert "m" not in re.findall(r"\x1b\[[0-9;]*([a-zA-Z])", told)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zuluko.cli.log import From, Log, To, Types, _span, import_types, opened
+from zuluko.cli.logs import has_colours
 from zuluko.cli.progress import shown
 from zuluko.cli.say import fail
 
@@ -63,9 +64,8 @@ def plot(  # noqa: PLR0917
 def _print(found: "list[Panel]", part: "Part", size: os.terminal_size) -> None:
     from zuluko.log_plot.terminal import draw
 
-    coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     span, begin = (part.start, part.end), part.reader.span[0]
-    for line in draw(found, span, begin, (size.columns, size.lines), coloured=coloured):
+    for line in draw(found, span, begin, (size.columns, size.lines), coloured=has_colours()):
         print(line)
 
 
