@@ -24,6 +24,7 @@ from tests.waiting import until
 from zuluko.bus import clock
 from zuluko.bus.publisher import Publisher
 from zuluko.bus.subscriber import Subscriber
+from zuluko.cli import pub
 from zuluko.launch import drawing, status
 from zuluko.launch.drawing_svg import svg
 from zuluko.launch.gauges import Flow, Gauges
@@ -420,8 +421,16 @@ def test_pub_commands_an_actuator_and_prints_the_acknowledgement(tmp_path):
         (("wheels.moves", "{speed: [}"), "the fields:1:"),
         (("wheels.moves", "Count/1", "{}"), "`wheels.moves` takes Move/1, not Count/1"),
         (("wheels.moves", "{speed:", "1}", "x"), "write the fields in quotes"),
+        (("wheels.moves", "speed:", "1"), "write the fields in quotes and braces: '{speed: 1}'"),
+        (("wheels.moves", "speed=1"), "write the fields in quotes and braces: '{speed: 1}'"),
+        (("own", "Twist", "linear=1", "angular=2"), "in quotes and braces: '{linear: 1, angular: 2}'"),
         (("own", "LockComand/1", "{}"), "no message type `LockComand/1`; did you mean `LockCommand/1`?"),
-        (("own", "tests.nodes_of_tests:Cuont", "{}"), "`tests.nodes_of_tests` has no message type `Cuont`"),
+        (
+            ("own", "tests.nodes_of_tests:Cuont", "{}"),
+            "`tests.nodes_of_tests` has no message type `Cuont`; did you mean `Count`?",
+        ),
+        (("own", "no_such_module:Count", "{}"), "there is no module `no_such_module`"),
+        (("own", "./conftst.py:Count", "{}"), "there is no module `./conftst.py`"),
         (("own", "tests.nodes_of_tests:Count", "{}"), "Count/1 needs `n`"),
         (("a/../b", "Faces/1", "{}"), "'a/..' cannot name a graph"),
     ],
@@ -434,6 +443,14 @@ def test_pub_refuses_in_a_sentence(tmp_path, arguments, said):
         assert shown.returncode in (1, 2)
         assert said in shown.stderr
         assert len(shown.stderr.splitlines()) == 1
+
+
+def test_pub_proposes_the_module_that_lies_beside(tmp_path, monkeypatch, capsys):
+    (tmp_path / "porch.py").touch()
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    with pytest.raises(SystemExit):
+        pub._imported("proch:Light", str(tmp_path))
+    assert capsys.readouterr().err == "there is no module `proch`; did you mean `porch`?\n"
 
 
 def test_pub_to_an_actuator_that_does_not_answer_fails(tmp_path):

@@ -1,6 +1,7 @@
 """``zuluko pub``: a message by hand, on a topic of one's own or into an actuator's command input."""
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -69,13 +70,19 @@ class Typed(NamedTuple):
 
 
 def _typed(words: list[str]) -> Typed:
-    if len(words) > 2:
-        fail("write the fields in quotes, such as: zuluko pub lock.commands '{open_for: 2s}'", 2)
+    if len(words) > 2 or any(re.fullmatch(r"\w+(:|=.*)", word) for word in words):
+        fail(f"write the fields in quotes and braces: '{{{_fields(words)}}}'", 2)
     if len(words) == 2:
         return Typed(*words)
     only = words[0] if words else ""
     is_fields = only.startswith("{") or ": " in only or only.endswith(":")
     return Typed(fields=only) if is_fields else Typed(kind=only)
+
+
+def _fields(words: list[str]) -> str:
+    """The fields of `a: 1 b=2`, as they are to be written."""
+    found = re.findall(r"(\w+)(?::\s+|=)([^\s,}]+)", " ".join(words))
+    return ", ".join(f"{name}: {value}" for name, value in found) or "open_for: 2s"
 
 
 class Times:
@@ -289,17 +296,23 @@ def _imported(home: str, folder: str) -> Any:
     import importlib
 
     from zuluko.bus.message import Message
+    from zuluko.document import nearest
 
     module, _, name = home.partition(":")
     if folder and folder not in sys.path:
         sys.path.append(folder)
+    plain = module.removesuffix(".py").removeprefix("./")
     try:
-        found = getattr(importlib.import_module(module.removesuffix(".py").removeprefix("./")), name, None)
+        found = vars(importlib.import_module(plain))
     except Exception as error:  # a user's module may fail in any way; it is told as one sentence
+        if isinstance(error, ModuleNotFoundError) and f"{plain}.".startswith(f"{error.name}."):
+            beside = [file.stem for file in Path(folder).glob("*.py")]
+            fail(f"there is no module `{module}`{nearest(plain, beside)}")
         fail(f"importing `{module}` failed: {type(error).__name__}: {error}")
-    if not (isinstance(found, type) and issubclass(found, Message)):
-        fail(f"`{module}` has no message type `{name}`")
-    return found
+    kinds = {key: kind for key, kind in found.items() if isinstance(kind, type) and issubclass(kind, Message)}
+    if name not in kinds:
+        fail(f"`{module}` has no message type `{name}`{nearest(name, kinds)}")
+    return kinds[name]
 
 
 def _maker(kind: "type[Message]", text: str, **given: Any) -> "Callable[[int], Message]":
