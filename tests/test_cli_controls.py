@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -87,6 +88,18 @@ def test_status_in_a_terminal_shows_the_reason_whole():
     assert "\x1b[" in screen
     for word in ("7 late messages", "door is degraded"):
         assert word in screen
+
+
+def test_status_in_a_narrow_terminal_leaves_out_what_does_not_fit():
+    with supervised(status=[STATUS]):
+        screen = pexpect.run(
+            f"{sys.executable} -m zuluko status",
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "40", "NO_COLOR": "1"},
+            encoding="utf-8",
+        )
+    lines = [" ".join(re.sub(r"\x1b\[[0-9;]*m", "", line).split()) for line in screen.splitlines()]
+    assert lines[:2] == ["node state why", "camera ready -"]
+    assert "spare failing died 10 times" in lines
 
 
 @pytest.mark.parametrize(

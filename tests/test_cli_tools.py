@@ -24,7 +24,7 @@ from tests.waiting import until
 from zuluko.bus import clock
 from zuluko.bus.publisher import Publisher
 from zuluko.bus.subscriber import Subscriber
-from zuluko.cli import pub
+from zuluko.cli import pub, top
 from zuluko.launch import drawing, status
 from zuluko.launch.drawing_svg import svg
 from zuluko.launch.gauges import Flow, Gauges
@@ -363,6 +363,60 @@ def test_top_in_a_terminal_ends_with_q_and_gives_the_terminal_back(tmp_path, col
         assert "\x1b[?25h" in terminal.before  # the cursor is shown again
         terminal.close()
         assert terminal.exitstatus == 0
+
+
+def shown_by_top(columns: int, *, lost: dict[str, dict[str, int]]) -> list[list[str]]:
+    """The words of each line of `top` in a terminal of so many columns."""
+    from rich.console import Console
+
+    topic = {
+        "topic": "dusk.delivery",
+        "type": "Delivery/1",
+        "publisher": "dusk",
+        "hz": 50.0,
+        "mb_per_s": 0.004,
+    }
+    topic |= {"latency_ms": {"p50": 0.33, "p99": 1.55}, "age_ms": 1.1, "lost": lost}
+    node = {
+        "node": "dusk",
+        "state": "degraded",
+        "pid": 12655,
+        "cpu_percent": 11.0,
+        "pss_mb": 8.4,
+        "restarts": 0,
+    }
+    told = {"graph": "porch", "pid": 1, "seconds": 4, "topics": [topic], "nodes": [node]}
+    console = Console(width=columns)
+    with console.capture() as capture:
+        console.print(top.screen(told, columns))
+    return [line.split() for line in capture.get().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("columns", "topics", "nodes"),
+    [
+        (40, ["dusk.delivery", "50.0", "0.33", "-"], ["dusk", "degraded", "11.0", "8.4"]),
+        (
+            52,
+            ["dusk.delivery", "50.0", "0.33", "1.55", "1.10", "-"],
+            ["dusk", "degraded", "12655", "11.0", "8.4", "0"],
+        ),
+        (
+            120,
+            ["dusk.delivery", "Delivery/1", "dusk", "50.0", "0.004", "0.33", "1.55", "1.10", "-"],
+            ["dusk", "degraded", "12655", "11.0", "8.4", "0"],
+        ),
+    ],
+)
+def test_top_leaves_out_what_does_not_fit_and_cuts_nothing(columns, topics, nodes):
+    lines = shown_by_top(columns, lost={})
+    assert topics in lines
+    assert nodes in lines
+
+
+def test_top_in_a_narrow_terminal_tells_what_was_lost():
+    words = [word for line in shown_by_top(40, lost={"lock": {"overrun": 123}}) for word in line]
+    assert {"dusk.delivery", "50.0", "123", "overrun"} <= set(words)
 
 
 def test_hz_measures_the_publisher(tmp_path):

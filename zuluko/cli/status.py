@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 TITLES = ["node", "state", "for", "restarts", "pid", "CPU", "MB", "late", "why"]
 COSTS = {"pid", "CPU", "MB"}
 NARROW = 90  # columns
+EXPENDABLE = ("late", "restarts", "for")  # what goes after the costs on fewer yet
 NUMBERS = {"for", "restarts", "pid", "CPU", "MB", "late"}
 STYLES = {"ready": "green", "ended": "dim", "off": "dim", "stopped": "dim", "failing": "bold red"}
 
@@ -104,8 +105,11 @@ def screen(told: "Status", width: int) -> "RenderableType":
     from rich.table import Table
     from rich.text import Text
 
+    from zuluko.cli.top import left_out
+
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    titles = [title for title in TITLES if width >= NARROW or title not in COSTS]
+    without = left_out(TITLES, rows(told), width, COSTS if width < NARROW else (), EXPENDABLE)
+    titles = [title for title in TITLES if title not in without]
     for title in titles:
         table.add_column(
             title,

@@ -24,7 +24,17 @@ Once = Annotated[bool, typer.Option("--once", help="look for two seconds, print 
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object a line, each second")]
 
 REFRESH = 1.0  # s
+GAP = 2  # columns between two of a table
 NARROW = 110  # columns; on fewer, a topic's type and publisher are left out
+EXPENDABLE = (
+    "MB/s",
+    "age ms",
+    "p99 ms",
+    "p50 ms",
+    "pid",
+    "restarts",
+    "PSS MB",
+)  # what goes first on fewer yet
 
 Rows = list[list[str]]
 
@@ -314,17 +324,38 @@ def screen(told: dict[str, Any], width: int) -> "RenderableType":
     from rich.text import Text
 
     topics, nodes = tables(told)
-    left_out = {"type", "from"} if width < NARROW else set()
+    topics_without = left_out(TOPICS, topics, width, ("type", "from") if width < NARROW else (), EXPENDABLE)
+    nodes_without = left_out(NODES, nodes, width, (), EXPENDABLE)
     title = Text.assemble((heading(told), "bold"), ("    q ends", "dim"))
-    parts = [title, Text(), _table(TOPICS, topics, left_out), Text(), _table(NODES, nodes, set())]
+    parts = [title, Text(), _table(TOPICS, topics, topics_without), Text()]
+    parts.append(_table(NODES, nodes, nodes_without))
     return Group(*parts[: 5 if nodes else 3])
+
+
+def left_out(
+    titles: list[str], rows: Rows, width: int, always: Collection[str], then: Collection[str]
+) -> set[str]:
+    """The columns that do not fit into a terminal: some ``always``, and ``then`` one after the other for as
+    long as there is too little room. The last column folds, and is content with 20 characters."""
+    widths = {
+        title: max(map(len, (title, *cells))) + GAP
+        for title, *cells in zip(titles, *rows, strict=True)
+        if title not in always
+    }
+    widths[titles[-1]] = min(widths.get(titles[-1], 0), 20)
+    gone = set(always)
+    for title in then:
+        if title in widths and sum(widths.values()) > width:
+            gone.add(title)
+            del widths[title]
+    return gone
 
 
 def _table(titles: list[str], rows: Rows, left_out: set[str]) -> "RenderableType":
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", expand="lost" in titles)
+    table = Table(box=None, padding=(0, GAP, 0, 0), header_style="dim", expand="lost" in titles)
     for title in titles:
         if title not in left_out:
             table.add_column(
