@@ -126,6 +126,15 @@ def test_echo_into_a_closed_pipe_ends_quietly(tmp_path):
         assert done.stderr == ""
 
 
+def test_a_full_disk_behind_a_command_is_a_sentence():
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "zuluko", "list"]
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, cwd=ROOT, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "zuluko: No space left on device\n")
+
+
 def test_ctrl_c_ends_echo(tmp_path):
     import signal
 

@@ -105,6 +105,7 @@ def test_without_a_cache_the_graph_stays_in_memory(tmp_path, monkeypatch, caplog
     assert isinstance(expected, Path)
     assert content == expected.read_bytes()
     assert [record.message[:33] for record in caplog.records] == ["prepared networks cannot be kept "]
+    assert f"({tmp_path}/file/zuluko: Not a directory); they are prepared" in caplog.text
 
 
 def test_a_cache_that_others_can_write_is_not_used(cache):

@@ -18,20 +18,27 @@ def main() -> None:
         os.environ.setdefault(name, "1")
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # see zuluko.perception
     try:
-        if order := os.environ.pop("ZULUKO_UP", ""):  # see zuluko.cli.launcher
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-            from zuluko.cli import launcher
-
-            sys.exit(launcher.obey(order))
-        from zuluko.cli.app import app
-
-        app()
-        sys.stdout.flush()
+        try:
+            _run()
+        finally:
+            sys.stdout.flush()  # here, where it is told what goes wrong
     except BrokenPipeError:  # `zuluko echo imu | head`
         _end_quietly(141)
     except OSError as error:  # such as a full disk behind standard output
-        print(f"zuluko: {error}", file=sys.stderr)
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"zuluko: {where}{error.strerror or error}", file=sys.stderr)
         _end_quietly(1)
+
+
+def _run() -> None:
+    if order := os.environ.pop("ZULUKO_UP", ""):  # see zuluko.cli.launcher
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        from zuluko.cli import launcher
+
+        sys.exit(launcher.obey(order))
+    from zuluko.cli.app import app
+
+    app()
 
 
 def _open_standard_files() -> None:

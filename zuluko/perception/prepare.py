@@ -34,7 +34,10 @@ def graph(model: Model) -> Path | bytes:
         folder = cache_folder()
         return _cached(model, folder) or _store(model, folder, _prepare_apart(model, published))
     except (OSError, RuntimeError) as error:
-        _tell_once(f"prepared networks cannot be kept ({error}); they are prepared again at every start")
+        why = (
+            f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else error
+        )
+        _tell_once(f"prepared networks cannot be kept ({why}); they are prepared again at every start")
         return _prepare_apart(model, published)
 
 
