@@ -28,6 +28,14 @@ WRONG = [
         "include: [ruly.yaml]",
         "ruly.yaml:1:1: this looks like a rules file, which a launch file runs: `nodes: {rules: {run: ruly.rules.yaml}}`; to try it over a log: zuluko rules run ruly.yaml LOG",
     ),
+    (
+        "nodes:\n  a:\n  run: NODES:count\n  b: {run: NODES:count}",
+        "graph.yaml:3:3: `run` stands beside the nodes; indent it more, to stand under `a`",
+    ),
+    (
+        "nodes:\n  run: NODES:count\n  limit: 3",
+        "graph.yaml:2:3: `run` stands beside the nodes; indent it more, to stand under its node",
+    ),
     ("node: {}", "graph.yaml:1:1: unknown key `node`; did you mean `nodes`?"),
     (
         "nodes: [1]",

@@ -8,6 +8,7 @@ that is a name everywhere. ``/`` would be a folder in the path of a socket, ``.`
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,15 @@ def nodes(part: Part) -> Iterator[Given]:
         if "nodes" in part.doc.value or not (unknown or "include" in part.doc.value):
             what = "a launch file needs `nodes`, a mapping of names to entries"
             part.say(("nodes",), f"{what}; try `nodes: {{camera: {{run: zuluko.nodes.camera}}}}`")
+        return
+    if isinstance(declared.get("run"), str):
+        above = [name for name in takewhile(lambda name: name != "run", declared) if declared[name] is None]
+        under = f"`{above[-1]}`" if above else "its node"
+        part.say(
+            ("nodes", "run"),
+            f"`run` stands beside the nodes; indent it more, to stand under {under}",
+            key=True,
+        )
         return
     for name, entry in declared.items():
         if not re.fullmatch(keys.NAME, name):
