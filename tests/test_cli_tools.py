@@ -69,6 +69,14 @@ def test_without_a_graph_a_tool_says_how_to_start_one(command):
     assert shown.stderr == "no graph runs; start one with: zuluko up door\n"
 
 
+def test_an_input_of_commands_is_told_by_its_topics(tmp_path):
+    with up(write(tmp_path, WHEELS)) as graph:
+        ready(graph, "count")
+        until(lambda: status.read("graph"))
+        said = "`wheels.moves` is an input and no topic; the commands that nodes give it are on: pilot\n"
+        assert zuluko("echo", "wheels.moves").stderr == said
+
+
 def test_wrong_names_are_a_sentence_each(tmp_path):
     with up(write(tmp_path, COUNT), "--name", "one") as one:
         ready(one, "count")

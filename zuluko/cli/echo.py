@@ -55,9 +55,24 @@ def resolve(topic: str) -> tuple[str, str]:
             f"several graphs have a topic `{name}`; write one of: {', '.join(f'{g}/{name}' for g in fitting)}"
         )
     if not fitting:
+        _refuse_input(name, [graph for graph in topics if wanted in ("", graph)])
         known = sorted({told for graph in topics for told in topics[graph] if wanted in ("", graph)})
         fail(f"no topic `{name}`{nearest(name, known) or '; there are: ' + ', '.join(known)}")
     return fitting[0], name
+
+
+def _refuse_input(name: str, graphs: list[str]) -> None:
+    """Exits where the name is an input of commands: whoever looks for them finds them on other topics."""
+    from zuluko.launch import status
+
+    for told in filter(None, map(status.read, graphs)):
+        for node in told.nodes:
+            for heard in node.inputs:
+                if heard.how == "commands" and name == f"{node.name}.{heard.name}":
+                    topics = ", ".join(heard.topics) or "none"
+                    fail(
+                        f"`{name}` is an input and no topic; the commands that nodes give it are on: {topics}"
+                    )
 
 
 def messages(
