@@ -1,5 +1,6 @@
 """Recording a running graph: by the launch file, by `up --record` and from another terminal."""
 
+import io
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pexpect
 import pytest
 
 from tests.nodes_of_tests import Move
@@ -340,6 +342,22 @@ def messages(log: Path) -> int:
             return sum(1 for _ in reader.messages())
     except ValueError:
         return 0
+
+
+def test_the_progress_in_a_narrow_terminal_is_one_line(tmp_path):
+    with up(write(tmp_path, COUNTING.replace("LIMIT", "0"))) as running:
+        running.wait_for("double", "ready")
+        command = ["-m", "zuluko", "record", str(tmp_path / "a.mcap"), "count"]
+        child = pexpect.spawn(
+            sys.executable, command, cwd=ROOT, timeout=30, encoding="utf-8", echo=False, dimensions=(24, 30)
+        )
+        child.logfile_read = seen = io.StringIO()
+        child.expect(r"\d\d+ messages")
+        child.sendintr()
+        child.expect(pexpect.EOF)
+    drawn = [text.partition("\r")[0] for text in seen.getvalue().split("\x1b[K")[1:]]
+    assert drawn
+    assert max(map(len, drawn)) < 30
 
 
 def test_a_running_graph_is_recorded_from_another_terminal(tmp_path):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from zuluko.cli.progress import over
 from zuluko.cli.say import fail
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class _Progress:
         self._next = now + 0.1
         seconds = (written.end - written.start) / 1e9
         text = f"{seconds:.1f} s of the recording, {_messages(written.total)}"
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+        over(text)
 
     def end(self) -> None:
         if self._is_shown:

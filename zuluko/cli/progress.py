@@ -33,10 +33,9 @@ class Progress:
         passed = min(max(0, moment - self._start), self._length)
         part = (self._pass + passed / self._length) / self._passes
         text = f"{passed / 1e9:.1f} of {self._length / 1e9:.1f} s{note}"
-        columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
-        if (room := min(BAR, columns - len(text) - 4)) >= 5:
+        if (room := min(BAR, _columns() - len(text) - 4)) >= 5:
             text = f"[{'=' * int(room * part):<{room}}] {text}"
-        print(f"\r\x1b[K{text[: columns - 1]}", end="", file=sys.stderr, flush=True)
+        over(text)
 
     def wipe(self) -> None:
         if self._drawn:
@@ -46,6 +45,15 @@ class Progress:
         """Has what is drawn stay, and goes on below it."""
         if self._drawn:
             print(file=sys.stderr)
+
+
+def over(text: str) -> None:
+    """Draws a line over the last one, as much of it as the terminal has columns: a second one would stay."""
+    print(f"\r\x1b[K{text[: _columns() - 1]}", end="", file=sys.stderr, flush=True)
+
+
+def _columns() -> int:
+    return os.get_terminal_size(sys.stderr.fileno()).columns or 80
 
 
 @contextmanager

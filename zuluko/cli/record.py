@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zuluko.cli.echo import losses
+from zuluko.cli.progress import over
 from zuluko.cli.say import fail
 
 if TYPE_CHECKING:
@@ -265,7 +266,7 @@ class _Line:
             f"{losses(lost) + ' lost' if lost else 'nothing lost'}  "
             f"{free_bytes(self._recording.place) / 1e9:.1f} GB free"
         )
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+        over(text)
         self._drawn = text
 
     def say(self, what: str) -> None:
