@@ -4,6 +4,7 @@ import io
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ from zuluko.bus.live import Waker
 from zuluko.bus.log_reader import LogReader, losses
 from zuluko.bus.log_repair import repair
 from zuluko.bus.log_tap import Taps
+from zuluko.bus.log_writer import LogWriter
 from zuluko.bus.poller import Poller
 from zuluko.bus.publisher import Publisher
 from zuluko.messages import Decision, Delivery, Faces, Frame, LockCommand, LockState
@@ -237,6 +239,24 @@ def test_a_topic_that_falls_silent_is_missed_if_it_had_a_rhythm(run_dir, tmp_pat
     assert silent_after(taped, lambda: faces.send(Faces()), 15, monkeypatch) == told
     taped.end()
     faces.close()
+
+
+def test_a_mistake_of_its_own_ends_the_recorder_with_a_whole_file_so_that_it_starts_again(
+    run_dir, tmp_path, monkeypatch
+):
+    faces = Publisher("g", "faces", Faces)
+    taped = Taped("faces", plan=Plan(tmp_path / "a.mcap"))
+    until(lambda: faces.send(Faces()) and taped.turn() and taped.recording.progress.messages > 3)
+
+    def odd(*_: object, **__: object) -> None:
+        raise struct.error("argument out of range")
+
+    monkeypatch.setattr(LogWriter, "write", odd)
+    with pytest.raises(struct.error, match="argument out of range"):
+        until(lambda: faces.send(Faces()) and not taped.turn())
+    taped.end()
+    faces.close()
+    assert len(strictly(tmp_path / "a.mcap")) > 3
 
 
 def test_a_full_disk_ends_the_recording_with_a_whole_file(run_dir, small_disk):  # noqa: F811

@@ -85,6 +85,7 @@ class Recording:
     def __init__(self, taps: Taps, plan: Plan, told: Mapping[str, str], *, lasts: bool = False) -> None:
         self.progress = Progress()
         self.failure = ""
+        self._mistake: Exception | None = None
         self._taps, self._plan, self._about = taps, plan, told
         self._lasts = lasts or plan.snapshot is not None
         self._busy: dict[str, Counter[str]] = {}
@@ -122,6 +123,8 @@ class Recording:
 
     def put(self, batch: list[Heard]) -> bool:
         """False when no more can be written."""
+        if self._mistake:
+            raise self._mistake
         self.progress.lost = self._losses()
         if not batch:
             return not self.failure
@@ -166,6 +169,10 @@ class Recording:
             self.failure = str(error)
         except LogError as error:  # the next file cannot be opened
             self.failure = f"the recording stops: {error}"
+        except (
+            Exception
+        ) as error:  # a mistake of ours: `put` raises it, so that the node dies and starts again
+            self._mistake = error
         if self._incident:
             self._end_incident()
         try:
