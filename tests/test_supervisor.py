@@ -43,13 +43,21 @@ def test_consumers_are_ready_before_what_drives_them(tmp_path):
     assert ready == ["show", "double", "count"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_stop_lets_every_node_clean_up_and_leaves_nothing(tmp_path, run_dir, number):
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (signal.SIGINT, "stopping"),
+        (signal.SIGTERM, "stopping: told to by SIGTERM"),
+        (signal.SIGHUP, "stopping: its terminal hung up"),
+    ],
+)
+def test_a_stop_lets_every_node_clean_up_and_leaves_nothing(tmp_path, run_dir, number, said):
     with up(write(tmp_path, CHAIN)) as graph:
         graph.wait_for("show", "shown")
         pids = graph.children()
         assert set(pids) == {"view", "count", "double", "show"}
         assert graph.stop(number) == 0
+    assert said in [event["text"] for event in graph.events if event.get("who") == "zuluko"]
     assert graph.told("count", "count cleaned up")
     assert graph.told("double", "double cleaned up")
     assert graph.summary["messages"]["double.status"] == 1

@@ -63,6 +63,7 @@ def test_stop_is_answered_when_all_have_ended(chain):
     assert ask(do="stop") == [{"ok": True}]
     assert not {pid for name, pid in chain.children().items() if name in pids}
     assert chain.end() == 0
+    assert chain.told("zuluko", "stopping: asked to by zuluko stop")
     assert chain.told("double", "double cleaned up")
 
 

@@ -29,7 +29,7 @@ class Runs(Protocol):
 
     def status(self) -> Status: ...
 
-    def stop(self) -> None: ...
+    def stop(self, why: str) -> None: ...
 
     def restart(self, child: Child) -> str:
         """Starts a process anew; why it cannot, or nothing."""
@@ -59,7 +59,7 @@ class Requests:
                 caller.finish(msgspec.json.encode(self._graph.status()))
             case "stop":
                 self._stops.append(caller)
-                self._graph.stop()
+                self._graph.stop("asked to by zuluko stop")
             case "restart":
                 self._restart(caller, request.node)
             case "set":

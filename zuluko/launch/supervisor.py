@@ -41,6 +41,10 @@ DRAIN = 0.5  # s that the rest has after the last source ended
 UNSAFE = "it was killed, and could not put what it acts on into its safe state"
 
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_STOPPERS: dict[int, str] = {
+    signal.SIGTERM: "told to by SIGTERM",
+    signal.SIGHUP: "its terminal hung up",
+}
 
 
 class Supervisor:
@@ -138,7 +142,7 @@ class Supervisor:
     def _on_signal(self) -> None:
         numbers = self._wakeup[0].recv(64)
         if self._health.stopping is None:
-            self.stop()
+            self.stop(next((_STOPPERS[number] for number in numbers if number in _STOPPERS), ""))
         elif signal.SIGINT in numbers:  # a second Ctrl-C does not wait
             for child in self.children.values():
                 child.kill()
@@ -340,9 +344,9 @@ class Supervisor:
         self._status = BROKEN_PIPE
         self._stop()
 
-    def stop(self) -> None:
+    def stop(self, why: str) -> None:
         if self._health.stopping is None:
-            self._tell(text="stopping")
+            self._tell(text=f"stopping: {why}" if why else "stopping")
             self._stop()
 
     def _stop(self) -> None:
