@@ -169,10 +169,8 @@ class Recording:
             self.failure = str(error)
         except LogError as error:  # the next file cannot be opened
             self.failure = f"the recording stops: {error}"
-        except (
-            Exception
-        ) as error:  # a mistake of ours: `put` raises it, so that the node dies and starts again
-            self._mistake = error
+        except Exception as error:  # a mistake of ours
+            self._mistake = error  # which `put` raises, so that the node dies and starts again
         if self._incident:
             self._end_incident()
         try:
