@@ -28,6 +28,14 @@ def test_a_directory_that_others_can_enter_is_refused(monkeypatch, tmp_path):
         topics.run_dir()
 
 
+def test_the_folder_of_all_is_refused_and_left_to_them(monkeypatch):
+    monkeypatch.setenv("ZULUKO_RUN", "/tmp")
+    with pytest.raises(
+        TopicError, match="/tmp is (for all users; set ZULUKO_RUN to a folder|not a directory)"
+    ):
+        topics.run_dir()
+
+
 def test_a_link_is_no_runtime_directory(monkeypatch, tmp_path):
     (tmp_path / "link").symlink_to(tmp_path)
     monkeypatch.setenv("ZULUKO_RUN", str(tmp_path / "link"))

@@ -71,6 +71,8 @@ def private_dir(path: Path) -> Path:
         ) from None
     if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.getuid():
         raise TopicError(f"{path} is not a directory of yours; set ZULUKO_RUN to one that is")
+    if seen.st_mode & stat.S_ISVTX:  # such as /tmp, which its other users need
+        raise TopicError(f"{path} is for all users; set ZULUKO_RUN to a folder in it")
     if seen.st_mode & 0o077:
         raise TopicError(f"{path} is open to other users; run: chmod 700 {path}")
     return path
