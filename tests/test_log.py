@@ -116,6 +116,14 @@ def test_a_node_that_polls_a_log_goes_on(tmp_path):
     assert stream.next(timeout=1).stamp == SECOND // 10 * 2
 
 
+def test_a_message_from_before_1970_is_refused_and_the_rest_is_kept(tmp_path):
+    log = tmp_path / "a.mcap"
+    messages = [Faces(stamp=1), Faces(stamp=-5)]
+    with pytest.raises(LogError, match="a log begins at 1970, and a message of -5 ns is older"):
+        record(iter(messages), log, "faces")
+    assert [one.stamp for one in read(log, "faces")] == [1]
+
+
 def test_a_part_of_a_log_is_read(tmp_path):
     log = a_log(tmp_path / "a.mcap")
     assert [one.stamp for one in read(log, "faces", start=1.0, end=1.2)] == [SECOND, SECOND * 11 // 10]

@@ -145,7 +145,9 @@ class LogWriter:
         return number
 
     def write(self, channel: int, data: bytes, *, seq: int, sent: int, received: int) -> None:
-        """Adds an envelope's bytes; times in ns of graph time."""
+        """Adds an envelope's bytes; times in ns of graph time. Raises LogError for one before 1970."""
+        if sent < 0 or received < 0:
+            raise LogError(f"a log begins at 1970, and a message of {min(sent, received)} ns is older")
         chunk = self._chunk(channel, data)
         if not chunk.places:
             chunk.start = received
