@@ -235,7 +235,9 @@ class Child:
     def _starting(self, now: float) -> Taken:
         return self._taken(now, self.started, START_DEADLINE)
 
-    def _taken(self, now: float, since: float, most: float, *, loops: bool = True) -> Taken:
+    def _taken(self, now: float, since: float, most: float, *, loops: bool = False) -> Taken:
+        """Of any thread, unless only the nodes' ``loops`` count: one that waits for a core may hold Python's
+        lock, for which all others sleep."""
         return Taken(now - since, self._starvation.since(since, loops=loops), most)
 
     def _too_silent(self, now: float) -> Iterator[tuple["Silence", Taken]]:

@@ -58,8 +58,8 @@ def _let_run(seconds: float) -> None:
     while not taken.too_long:
         time.sleep(SOONEST)
         now = time.monotonic()
-        seen.look(os.getpid(), now, usual=SOONEST, beside=threading.get_native_id())
-        taken = Taken(now - begin, seen.since(begin, loops=True), seconds)
+        seen.look(os.getpid(), now, usual=SOONEST)
+        taken = Taken(now - begin, seen.since(begin, loops=False), seconds)
 
 
 def log_to_standard_error() -> None:
