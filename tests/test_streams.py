@@ -54,3 +54,23 @@ def test_latest_counts_its_age_from_the_driver():
     latest.value = Step(stamp=4 * SECOND, n=1)
     assert (latest.value.n, latest.age) == (1, 1.0)
     assert Latest().age == float("inf")
+
+
+def test_a_node_that_polls_a_list_goes_on():
+    stream = Stream([Step(stamp=SECOND, n=1), Step(stamp=2 * SECOND, n=2)])
+    assert stream.next().stamp == SECOND
+    polled = [stream.next(timeout=timeout) for timeout in [0, -1, 1e-9] * 4]
+    assert polled[:10] == [None] * 10
+    assert polled[10].stamp == 2 * SECOND
+    assert polled[11] is None
+    assert stream.ended
+    assert stream.now == 2 * SECOND + 1
+
+
+def test_a_short_wait_between_polls_is_a_wait():
+    stream = Stream([Step(stamp=SECOND, n=1), Step(stamp=2 * SECOND, n=2)])
+    stream.next()
+    for _ in range(30):
+        assert stream.next(timeout=0) is None
+        assert stream.next(timeout=0.01) is None
+    assert stream.now == SECOND + 30 * SECOND // 100

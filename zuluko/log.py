@@ -31,20 +31,15 @@ class Entry(NamedTuple, Generic[M]):
     envelope: Envelope[M]
 
 
-POLLS, SHORTEST = 10, 1_000  # so many timeouts in a row that are shorter (ns) pass without a wait
-
-
 class LogStream(Stream[M]):
     """The messages of a log as a node reads them: time is the log's. ``cause`` is the chain behind the last
-    message, itself included. A node that polls, and so has no time pass, gets the next message after some in
-    vain (``POLLS``)."""
+    message, itself included."""
 
     def __init__(self, entries: Iterator[Entry[M]], topic: str = "") -> None:
         super().__init__(topic=topic)
         self.cause: tuple[Hop, ...] = ()
         self._entries = entries
         self._next: Entry[M] | None = None
-        self._polls = 0
 
     def next(self, timeout: float | None = None) -> M | None:
         self._next = self._next or next(self._entries, None)
@@ -52,21 +47,13 @@ class LogStream(Stream[M]):
             self.ended = timeout is None or self._pass(timeout)
             return None
         topic, received, envelope = self._next
-        if timeout is not None and self.now and self._passes(max(0, round(timeout * 1e9)), received):
+        if timeout is not None and self.now and self._passes(timeout, received):
             return None
         self._next, self._polls = None, 0
         self.topic, self.seq, self.sent = topic, envelope.seq, envelope.sent
         self.now = max(self.now, received)
         self.cause = (*envelope.cause, envelope.hop(topic))
         return envelope.body
-
-    def _passes(self, wait: int, until: int) -> bool:
-        """Whether a timeout of so many ns passes before the moment of the next message."""
-        self._polls = self._polls + 1 if wait < SHORTEST else 0
-        if until <= self.now + wait or self._polls > POLLS:
-            return False
-        self.now += wait
-        return True
 
 
 def read(

@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 from zuluko.bus.message import Message
 
 QUEUE = 64  # messages that an edge keeps for a busy reader unless told otherwise
+POLLS, SHORTEST = 10, 1_000  # so many timeouts in a row that are shorter (ns) pass without a wait
 
 M = TypeVar("M", bound=Message)
 M_co = TypeVar("M_co", bound=Message, covariant=True)
@@ -22,7 +23,8 @@ class Stream(Generic[M_co]):
 
     ``for message in stream`` ends when the node is told to stop. ``next(timeout=...)`` returns None when
     nothing came in time, and when the stream has ``ended``. ``Stream([...])`` over a list runs the same
-    node in a test: time then is what the stamps say, and a timeout passes as soon as it is asked for.
+    node in a test: time then is what the stamps say, and a timeout passes as soon as it is asked for. A node
+    that polls, and so has no time pass, gets the next message after some polls in vain.
 
     ``now``    graph time (ns) at which the last ``next`` returned: the only clock a node needs
     ``topic``  the topic of the last message
@@ -38,6 +40,7 @@ class Stream(Generic[M_co]):
         self.sent = 0
         self.now = 0
         self.ended = False
+        self._polls = 0
 
     def __iter__(self) -> Iterator[M_co]:
         while (message := self.next()) is not None:
@@ -51,17 +54,22 @@ class Stream(Generic[M_co]):
         if message is None:
             self.ended = timeout is None or self._pass(timeout)
             return None
-        if timeout is not None and self.now and message.stamp > self.now + round(timeout * 1e9):
-            self._pass(timeout)
+        if timeout is not None and self.now and self._passes(timeout, message.stamp):
             return None
-        self._waiting = None
+        self._waiting, self._polls = None, 0
         self.now = max(self.now, message.stamp)
         self.seq += 1
         return message
 
     def _pass(self, timeout: float) -> bool:
-        self.now += round(timeout * 1e9)
+        self.now += max(0, round(timeout * 1e9))
         return True
+
+    def _passes(self, timeout: float, until: int) -> bool:
+        """Whether a timeout passes before the moment of the next message."""
+        wait = max(0, round(timeout * 1e9))
+        self._polls = self._polls + 1 if wait < SHORTEST else 0
+        return until > self.now + wait and self._polls <= POLLS and self._pass(timeout)
 
 
 class Latest(Generic[M]):

@@ -19,7 +19,7 @@ from typing import Any
 from zuluko.bus.log_reader import LogReader
 from zuluko.bus.log_writer import LogWriter
 from zuluko.bus.message import Command, Message, arrays, check_arrays
-from zuluko.bus.streams import Latest, Stream, Tick
+from zuluko.bus.streams import POLLS, SHORTEST, Latest, Stream, Tick
 from zuluko.bus.synced import Synced
 from zuluko.bus.wire import LONGEST_CAUSE, VERSION, Encoder, Envelope, Hop
 from zuluko.launch.chain import Chain, Link
@@ -29,7 +29,7 @@ from zuluko.launch.leaks import Leak, Watch, place_in
 from zuluko.launch.parting import LOCKSTEP
 from zuluko.launch.replayed import RUN, ReplayError
 from zuluko.launch.rule_entry import is_rules
-from zuluko.log import POLLS, SHORTEST, channel_of, entries
+from zuluko.log import channel_of, entries
 from zuluko.messages import Delivery
 
 LOOK = 0.5  # s
