@@ -63,8 +63,8 @@ class Thread:
 @dataclass(frozen=True)
 class Span:
     """Between two looks, and how much longer a thread was then known to have waited: the most of those whose
-    waiting holds up the nodes' loops, and of any. It may be more than the span is long: of a wait that began
-    before, too, little may have been known."""
+    waiting holds up the nodes' loops, and any of them, one after the other. It may be more than the span is
+    long: of a wait that began before, too, little may have been known."""
 
     begin: float
     end: float
@@ -107,8 +107,9 @@ class Starvation:
             }
             unseen = 0.0 if self._threads else now - before - usual
             loops = [wait for thread, wait in waits.items() if thread != beside]
-            most = (max([unseen, *some, 0.0]) for some in (loops, waits.values()))
-            self._spans.append(Span(before, now, *most))
+            in_turn = min(now - before, sum(waits.values()))  # for Python's lock, each while another has it
+            any_ = max([unseen, in_turn, *waits.values(), 0.0])
+            self._spans.append(Span(before, now, max([unseen, *loops, 0.0]), any_))
         self._threads, self._looked = found, now
 
     def since(self, moment: float, *, loops: bool) -> float:
