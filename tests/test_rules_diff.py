@@ -105,10 +105,10 @@ def test_what_moves_is_told_with_why_the_others_did_not(rules, log, tmp_path, ca
     head, line = shown.splitlines()
     assert status == 1
     assert head.startswith("hello: 1 firing moved: at ")
-    assert "1.700 s  200 ms earlier; old: seen 1 of 5, needs 3" in line
+    assert "1.699 s  200 ms earlier; old: seen 1 of 5, needs 3" in line
     status, shown = compared(capsys, str(new), rules, log)
     assert status == 1
-    assert "1.500 s  200 ms later; new: seen 1 of 5, needs 3" in shown
+    assert "1.499 s  200 ms later; new: seen 1 of 5, needs 3" in shown
 
 
 def test_more_and_fewer_are_told_with_the_cause(rules, log, tmp_path, capsys):  # noqa: F811
@@ -190,7 +190,7 @@ def test_a_program_reads_the_differences(rules, log, tmp_path, capsys):  # noqa:
     status, shown = compared(capsys, rules, rules, log, set_=["least=0.45"], as_json=True)
     moved, summary = map(json.loads, shown.splitlines())
     assert (status, moved["rule"], moved["what"], moved["outcome"]) == (1, "hello", "moved", "fired")
-    assert (moved["at"], moved["seconds"], moved["by"]) == (START + 1741 * MS, 1.7, -0.2)
+    assert (moved["at"], moved["seconds"], moved["by"]) == (START + 1740 * MS, 1.699, -0.2)
     assert moved["old"]["at"] - moved["new"]["at"] == 200 * MS
     assert moved["new"]["commands"][0]["fields"] == {"open_for": 2.0}
     assert "seen 1 of 5" in moved["why"]

@@ -1,5 +1,6 @@
 """Logs in Python: ``read`` gives what was recorded as a stream, ``record`` writes a stream into a log."""
 
+import heapq
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,9 @@ class Entry(NamedTuple, Generic[M]):
     topic: str
     received: int
     envelope: Envelope[M]
+
+
+LATEST = 1_000_000_000  # ns for which a message may be on its way to the recorder
 
 
 class LogStream(Stream[M]):
@@ -108,6 +112,24 @@ def _entries(
                 kind = reader.type_of(topic) or "?"
                 where = f"{reader.path}: message {message.sequence} on {topic} ({kind})"
                 raise LogError(f"{where} cannot be read: {error}{_changed(reader, topic, kinds)}") from None
+
+
+def by_sending(found: Iterator[Entry[Any]]) -> Iterator[tuple[int, Entry[Any]]]:
+    """Messages in the order of their sending, with when that was. One that was on its way to the recorder for
+    longer than a second, or has no such time, counts as sent when it came."""
+    waiting: list[tuple[int, int, Entry[Any]]] = []
+    for number, entry in enumerate(found):
+        sent, received = entry.envelope.sent, entry.received
+        heapq.heappush(waiting, (sent if 0 <= received - sent < LATEST else received, number, entry))
+        while waiting[0][0] <= received - LATEST:
+            yield _popped(waiting)
+    while waiting:
+        yield _popped(waiting)
+
+
+def _popped(waiting: list[tuple[int, int, Entry[Any]]]) -> tuple[int, Entry[Any]]:
+    moment, _, entry = heapq.heappop(waiting)
+    return moment, entry
 
 
 def _decoder(reader: LogReader, topic: str, kind: Any) -> Callable[[bytes], Envelope[Any]]:

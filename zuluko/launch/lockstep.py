@@ -29,7 +29,8 @@ from zuluko.launch.leaks import Leak, Watch, place_in
 from zuluko.launch.parting import LOCKSTEP
 from zuluko.launch.replayed import RUN, ReplayError
 from zuluko.launch.rule_entry import is_rules
-from zuluko.log import channel_of, entries
+from zuluko.log import Entry as Recorded
+from zuluko.log import by_sending, channel_of, entries
 from zuluko.messages import Delivery
 
 LOOK = 0.5  # s
@@ -102,8 +103,8 @@ class Lockstep:
                 limits = {"start": (line.start - begin) / 1e9, "end": (line.end - begin + 1) / 1e9}
                 for runner in self._runners:
                     runner.start(f"{runner.name} {begin}")
-                for entry in entries(reader, kinds, **limits):
-                    self._pass_until(entry.received)
+                for moment, entry in self._timed(entries(reader, kinds, **limits)):
+                    self._pass_until(moment)
                     self.deliver(entry.topic, entry.envelope)
             self._pass_until(line.end)
             self._end()
@@ -112,6 +113,12 @@ class Lockstep:
                 runner.abandon()
             chance.enter()
             self._close()
+
+    def _timed(self, found: Iterator[Recorded[Any]]) -> Iterator[tuple[int, Recorded[Any]]]:
+        """The log's messages with their moments: when the recorder had them. For nodes that are only asked,
+        when they were sent: what followed from a message, such as the word of the lock that it opened, was
+        sent after it for certain, but may have reached the recorder before."""
+        return by_sending(found) if self._alone else ((entry.received, entry) for entry in found)
 
     def _close(self) -> None:
         if self._writer:
