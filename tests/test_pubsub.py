@@ -1,5 +1,6 @@
 """Publishers and subscribers over the real bus: order, loss, restarts, foreign and hostile peers."""
 
+import mmap
 import os
 import resource
 import select
@@ -618,6 +619,10 @@ def test_the_most_that_may_be_asked_for_is_a_lane(monkeypatch, kind, slots, size
     for key, value in (("ZULUKO_SLOTS", slots), ("ZULUKO_SLOT_MB", size)):
         if value:
             monkeypatch.setenv(key, value)
+    try:  # publisher and subscriber map it once each; some ARM kernels give a process 512 GB in all
+        mmap.mmap(-1, 2 * int(slots or 8) * int(size or 32) << 20, mmap.MAP_PRIVATE, mmap.PROT_READ).close()
+    except OSError:
+        pytest.skip("this machine has not the address space")
     publisher, subscriber = Publisher("door", "topic", kind), Subscriber("door", "topic", kind)
     assert subscriber._reader
     subscriber.close()
@@ -677,7 +682,8 @@ def test_a_publisher_without_room_for_a_lane_publishes_over_nng(caplog):
     resource.setrlimit(resource.RLIMIT_AS, (used + (200 << 20), limits[1]))
     try:
         with suppress(OSError):
-            Writer("topic")
+            Writer("topic").close()
+            pytest.skip("an emulator does not heed the limit")
         assert len(os.listdir("/proc/self/fd")) == before
         publisher, subscriber = Publisher("door", "topic", Faces), Subscriber("door", "topic", Faces)
     finally:
