@@ -74,7 +74,9 @@ def _lane_of(topic: str, arrays: int) -> Writer | None:
         return Writer(topic, **sizes)
     except OSError as error:
         why = f"{topic} has no express lane, and is copied through sockets: {error.strerror}"
-        log.warning("%s; a lane takes %d MB of address space for each array", why, SLOTS * SLOT >> 20)
+        log.warning(
+            "%s; it takes %d MB of address space", why, sizes["slots"] * sizes.get("slot", SLOT) >> 20
+        )
         return None
 
 
