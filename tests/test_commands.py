@@ -10,7 +10,7 @@ import pynng
 import pytest
 
 from tests.waiting import until
-from zuluko.bus import clock, commands, topics
+from zuluko.bus import clock, commands, nng, topics
 from zuluko.bus.commands import CommandReceiver, CommandSender
 from zuluko.bus.nng import MOST_REFUSED
 from zuluko.bus.wire import Encoder, Envelope
@@ -96,7 +96,7 @@ def test_what_is_no_command_is_refused_and_told(ends, run_dir):
 
 def test_a_flood_of_what_is_no_command_does_not_hold_the_node(ends, monkeypatch):
     taking = ends(receiver())
-    monkeypatch.setattr(commands, "take", lambda _: b"\xff")
+    monkeypatch.setattr(nng, "take", lambda _: b"\xff")
     assert taking.receive() is None
     assert taking.lost["malformed"] == MOST_REFUSED
 

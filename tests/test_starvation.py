@@ -126,16 +126,28 @@ def greed():
         process.wait()
 
 
+@contextmanager
+def slow_bolt(tmp_path):
+    """A graph whose actuator has much to do before it is safe, beside what takes its core."""
+    file = graph_of(tmp_path, node='run: "FAULTY:slow_bolt", in: {ticks: every 100ms}, mark: mark')
+    with greed(), up(file) as graph:
+        graph.wait_for("node", "ready")
+        yield graph
+
+
+@contextmanager
+def told_to_stop(graph, mark):
+    """As long as its actuator has no core to stop on."""
+    with starved(graph, mark):
+        graph.process.send_signal(signal.SIGINT)
+        graph.wait_for("node", "is starved: has not stopped for ")
+        yield
+
+
 def test_an_actuator_that_gets_no_core_has_longer_to_put_itself_into_its_safe_state(tmp_path):
     mark, opened = tmp_path / "mark", tmp_path / "open"
-    with (
-        greed(),
-        up(graph_of(tmp_path, node='run: "FAULTY:slow_bolt", in: {ticks: every 100ms}, mark: mark')) as graph,
-    ):
-        graph.wait_for("node", "ready")
-        with starved(graph, mark):
-            graph.process.send_signal(signal.SIGINT)
-            graph.wait_for("node", "is starved: has not stopped for ")
+    with slow_bolt(tmp_path) as graph:
+        with told_to_stop(graph, mark):
             assert opened.exists()
         assert graph.end() == 0
     assert graph.told("node", "safe")
@@ -146,14 +158,8 @@ def test_an_actuator_that_gets_no_core_has_longer_to_put_itself_into_its_safe_st
 
 def test_a_second_ctrl_c_does_not_wait_for_a_starved_node(tmp_path):
     mark, opened = tmp_path / "mark", tmp_path / "open"
-    with (
-        greed(),
-        up(graph_of(tmp_path, node='run: "FAULTY:slow_bolt", in: {ticks: every 100ms}, mark: mark')) as graph,
-    ):
-        graph.wait_for("node", "ready")
-        with starved(graph, mark):
-            graph.process.send_signal(signal.SIGINT)
-            graph.wait_for("node", "is starved: has not stopped for ")
+    with slow_bolt(tmp_path) as graph:
+        with told_to_stop(graph, mark):
             assert graph.stop() == 0
         assert opened.exists()
 

@@ -53,7 +53,8 @@ class LogStream(Stream[M]):
         topic, received, envelope = self._next
         if timeout is not None and self.now and self._passes(timeout, received):
             return None
-        self._next, self._polls = None, 0
+        self._next = None
+        self._polls.end()
         self.topic, self.seq, self.sent = topic, envelope.seq, envelope.sent
         self.now = max(self.now, received)
         self.cause = (*envelope.cause, envelope.hop(topic))

@@ -18,7 +18,7 @@ import msgspec
 
 from zuluko.bus import clock
 from zuluko.bus.message import Command
-from zuluko.bus.nng import MOST_REFUSED, leave, listen, pynng, take
+from zuluko.bus.nng import leave, listen, pynng, waiting
 from zuluko.bus.poller import Poller
 from zuluko.bus.topics import address, socket_path
 from zuluko.bus.wire import LARGEST, VERSION, Decoder, Encoder, Envelope, WireError
@@ -130,9 +130,7 @@ class CommandReceiver(Generic[C]):
             poller.watch(self._socket.recv_fd)
 
     def receive(self) -> Envelope[C] | None:
-        for _ in range(MOST_REFUSED):
-            if (data := take(self._socket)) is None:
-                return None
+        for data in waiting(self._socket):
             if (envelope := self._judge(data)) is not None:
                 return envelope
         return None

@@ -8,10 +8,11 @@ import atexit
 import os
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import LazyLoader
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,7 +37,7 @@ try:
 finally:
     sys.meta_path.remove(_Deferred)
 
-__all__ = ["MOST_REFUSED", "REDIAL", "leave", "listen", "pynng", "take"]
+__all__ = ["MOST_REFUSED", "REDIAL", "leave", "listen", "pynng", "take", "waiting"]
 
 _sockets: "weakref.WeakSet[Any]" = weakref.WeakSet()
 _make = pynng.Socket.__init__
@@ -102,3 +103,8 @@ def take(socket: Any) -> bytes | None:
         return None
     except RuntimeError:
         return b""
+
+
+def waiting(socket: Any) -> Iterator[bytes]:
+    """The messages that wait, as many as may be refused in a row."""
+    return islice(iter(lambda: take(socket), None), MOST_REFUSED)

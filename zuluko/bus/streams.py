@@ -18,6 +18,22 @@ class Tick(Message, tag="Tick/1"):
     count: int = 0
 
 
+class Polls:
+    """Counts the polls of a node in a row: timeouts, in ns, that pass in vain and without a wait."""
+
+    def __init__(self) -> None:
+        self._in_row = 0
+
+    def too_many(self, wait: int) -> bool:
+        """Whether one more timeout is one too many."""
+        self._in_row = self._in_row + 1 if wait < SHORTEST else 0
+        return self._in_row > POLLS
+
+    def end(self) -> None:
+        """Something was there."""
+        self._in_row = 0
+
+
 class Stream(Generic[M_co]):
     """The messages of one or several topics, in order: the input that drives a node's loop.
 
@@ -40,7 +56,7 @@ class Stream(Generic[M_co]):
         self.sent = 0
         self.now = 0
         self.ended = False
-        self._polls = 0
+        self._polls = Polls()
 
     def __iter__(self) -> Iterator[M_co]:
         while (message := self.next()) is not None:
@@ -56,7 +72,8 @@ class Stream(Generic[M_co]):
             return None
         if timeout is not None and self.now and self._passes(timeout, message.stamp):
             return None
-        self._waiting, self._polls = None, 0
+        self._waiting = None
+        self._polls.end()
         self.now = max(self.now, message.stamp)
         self.seq += 1
         return message
@@ -68,8 +85,8 @@ class Stream(Generic[M_co]):
     def _passes(self, timeout: float, until: int) -> bool:
         """Whether a timeout passes before the moment of the next message."""
         wait = max(0, round(timeout * 1e9))
-        self._polls = self._polls + 1 if wait < SHORTEST else 0
-        return until > self.now + wait and self._polls <= POLLS and self._pass(timeout)
+        too_many = self._polls.too_many(wait)
+        return until > self.now + wait and not too_many and self._pass(timeout)
 
 
 class Latest(Generic[M]):

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 from zuluko.bus import membarrier
 from zuluko.bus.lane import HEAD, INDEX_LENGTH, GoneError, LaneError
 from zuluko.bus.lane_reader import Reader
-from zuluko.bus.nng import MOST_REFUSED, REDIAL, pynng, take
+from zuluko.bus.nng import REDIAL, pynng, waiting
 from zuluko.bus.np import np
 from zuluko.bus.poller import Poller
 from zuluko.bus.streams import QUEUE
@@ -148,9 +148,7 @@ class Subscriber(Generic[M]):
             return None
 
     def _from_socket(self) -> Envelope[M] | None:
-        for _ in range(MOST_REFUSED):
-            if (data := take(self._socket)) is None:
-                return None
+        for data in waiting(self._socket):
             if (envelope := self._open(data)) is not None:
                 self._count_gap(envelope.seq)
                 self._heard = envelope.sent

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from zuluko.bus import clock
-from zuluko.bus.message import Command
 from zuluko.launch import runner
 from zuluko.launch.fork import fork, place_of, print_error
 from zuluko.launch.graph import Entry, Graph
@@ -55,12 +54,6 @@ class Silence:
 def _silence(entry: Entry) -> float | None:
     """s that a node's loop may be silent, if there is a limit."""
     return entry.restart.silence or (SILENCE if entry.is_driven else None)
-
-
-def _acts(entry: Entry) -> bool:
-    """Whether it takes commands to do something outside the graph, and so has a safe state."""
-    kinds = [topic.kind for wire in entry.wires if wire.reliable for topic in wire.topics]
-    return any(issubclass(kind, Command) and not kind.within_graph for kind in kinds)
 
 
 @dataclass
@@ -112,7 +105,7 @@ class Child:
         self.rule = together(entry.restart for entry in self.entries)
         self.restarts = Restarts(self.rule)
         self.must = any(entry.must for entry in self.entries)
-        self.acts = any(_acts(entry) for entry in self.entries)
+        self.acts = any(wire.acts for entry in self.entries for wire in entry.wires)  # it has a safe state
         shortest = min(_silence(entry) or SILENCE for entry in self.entries)
         self.look_every = max(SOONEST, shortest / LOOKS)
 

@@ -45,6 +45,12 @@ class Wire:
         asked = self.input.kind == "stream" and all(issubclass(kind, Command) for kind in self.input.types)
         return asked and bool(self.topics)
 
+    @property
+    def acts(self) -> bool:
+        """Whether it takes commands to do something outside the graph."""
+        kinds = [topic.kind for topic in self.topics]
+        return self.reliable and any(issubclass(kind, Command) and not kind.within_graph for kind in kinds)
+
 
 @dataclass(frozen=True)
 class Restart:

@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from zuluko.bus.message import Command
 from zuluko.launch import functions, options, settings
 from zuluko.launch.graph import Entry, Graph, Wire
 from zuluko.launch.signature import Signature, defaults
@@ -38,7 +37,7 @@ def _held(entry: Entry) -> tuple[Entry, str] | None:
     can be simulated.
     """
     taking = [wire for wire in entry.wires if wire.reliable]
-    commands = [wire for wire in taking if _is_outward(wire)]
+    commands = [wire for wire in taking if wire.acts]
     if taking and not commands:
         return None
     if _can_be_simulated(entry) and not entry.is_source:
@@ -53,11 +52,6 @@ def is_simulated(entry: Entry) -> bool:
     """Whether it does nothing for real, as the launch file has it."""
     driver = {**defaults(entry.function), **entry.options}.get("driver")
     return driver == SIMULATED and not entry.is_source
-
-
-def _is_outward(wire: Wire) -> bool:
-    """Whether it takes commands to do something outside the graph."""
-    return not all(issubclass(topic.kind, Command) and topic.kind.within_graph for topic in wire.topics)
 
 
 def _can_be_simulated(entry: Entry) -> bool:

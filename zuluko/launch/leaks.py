@@ -106,8 +106,8 @@ def _place(frame: FrameType, kind: _Kind) -> str:
         file = one.f_code.co_filename
         if file.startswith((_LOCKSTEP, "<frozen importlib")):
             return ""
-        if not file.startswith(_BUS) and not _is_library(file):
-            return f"{_short(file)}:{one.f_lineno}"
+        if _is_own(one):
+            return _line(one)
         if not kind.passes(file):
             return ""
     return ""
@@ -115,9 +115,11 @@ def _place(frame: FrameType, kind: _Kind) -> str:
 
 def place_in(frame: FrameType | None) -> str:
     """The line of the node's own code that a frame is in, or that called it."""
-    return next(
-        (f"{_short(one.f_code.co_filename)}:{one.f_lineno}" for one in _outwards(frame) if _is_own(one)), "?"
-    )
+    return next((_line(one) for one in _outwards(frame) if _is_own(one)), "?")
+
+
+def _line(frame: FrameType) -> str:
+    return f"{_short(frame.f_code.co_filename)}:{frame.f_lineno}"
 
 
 def _is_own(frame: FrameType) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 from zuluko.bus.log_reader import LogReader
 from zuluko.bus.log_writer import LogWriter
 from zuluko.bus.message import Command, Message, arrays, check_arrays
-from zuluko.bus.streams import POLLS, SHORTEST, Latest, Stream, Tick
+from zuluko.bus.streams import Latest, Polls, Stream, Tick
 from zuluko.bus.synced import Synced
 from zuluko.bus.wire import LONGEST_CAUSE, VERSION, Encoder, Envelope, Hop
 from zuluko.launch.chain import Chain, Link
@@ -224,7 +224,8 @@ class _Runner:
         self.chance = Chance()
         self._baton, self._back = _taken(), _taken()
         self._done = self._abandoned = self._is_told = False
-        self._polls = self._last_asks = 0
+        self.polls = Polls()
+        self._last_asks = 0
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=entry.name, daemon=True)
 
@@ -261,16 +262,6 @@ class _Runner:
             f"{self.name} has run for {PATIENCE:.0f} s without asking its stream, and all others wait for it"
         )
         self._lockstep.tell(f"{place}: {what}; a loop in it ends or waits: `stream.next(timeout=0.1)`")
-
-    def waits_for_more(self, wait: int) -> bool:
-        """Whether a timeout of so many ns, for which nothing is there, is one too many of those that pass
-        without a wait, so that it waits for what comes next."""
-        self._polls = self._polls + 1 if wait < SHORTEST else 0
-        return self._polls > POLLS
-
-    def has_heard(self) -> None:
-        """Something was there for it."""
-        self._polls = 0
 
     def has_asked_in_vain(self) -> None:
         """Its stream has ended; raises _EndlessError for a node that does not end with it."""
@@ -399,7 +390,7 @@ class _Stream(Stream[Any]):
             if self.ended or (until is not None and self.now >= until):
                 return None
             self._runner.park()
-        self._runner.has_heard()
+        self._runner.polls.end()
         self.topic, envelope = self._queue.popleft()
         self.now, self.seq, self.sent = self._lockstep.now, envelope.seq, envelope.sent
         self.cause = (*envelope.cause, envelope.hop(self.topic))
@@ -407,7 +398,7 @@ class _Stream(Stream[Any]):
 
     def _sleep(self, wait: int) -> int:
         """Has the node be woken after so many ns; gives when its wait is over."""
-        if self._runner.waits_for_more(wait):
+        if self._runner.polls.too_many(wait):
             self._lockstep.wake_later(self._runner)
             self._runner.park()
             return self._lockstep.now

@@ -244,7 +244,7 @@ def _of_launch(name: str, sets: Mapping[str, str], rule: str) -> Found:
         if entry.when is not None:
             what = f"{entry.name} runs only `when` a condition holds, and a log does not tell when that was"
             raise TrialError(f"{what}; try its rules by their file")
-    named = [(entry.name, name) for entry in found for name in names_of(entry)]
+    named = [(entry.name, name) for entry in found for name in _names(entry)]
     wanted = [one for one in named if _is_wanted(one, rule)]
     if rule:
         found = [_only(entry, name) for entry in found for node, name in wanted if node == entry.name]
@@ -252,7 +252,7 @@ def _of_launch(name: str, sets: Mapping[str, str], rule: str) -> Found:
     return Found(found, named)
 
 
-def names_of(entry: Entry) -> list[str]:
+def _names(entry: Entry) -> list[str]:
     """The rules that a node has: those of its file, or the function."""
     ruleset = entry.options.get("ruleset")
     return [rule.name for rule in ruleset.rules] if ruleset else [entry.function.__name__]

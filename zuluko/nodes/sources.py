@@ -33,8 +33,6 @@ MJPG = cv2.VideoWriter.fourcc(*"MJPG")
 SCHEMES = tuple(f"{scheme}://" for scheme in PORTS)
 CHOICES = "give a camera index, a device, a file, a folder, a URL or `demo`"
 
-NO_CAMERA = "nor any other /dev/video*: plug one in"
-
 
 class SourceError(ValueError):
     """A source that can never give a picture, and what to give instead."""
@@ -388,12 +386,9 @@ def why_no_device(path: str) -> str:
     """Why a camera does not open, and what to do, in one sentence without its full stop."""
     if not os.path.exists(path):
         others = ", ".join(sorted(str(other) for other in Path("/dev").glob("video*")))
-        rest = (
-            f"only {others}: plug it in, or take another"
-            if others
-            else "nor any other /dev/video*: plug one in"
-        )
-        return f"there is no {path}, {rest}"
+        if others:
+            return f"there is no {path}, only {others}: plug it in, or take another"
+        return f"there is no {path}, nor any other /dev/video*: plug one in"
     if not os.access(path, os.R_OK | os.W_OK):
         group = _group(path)
         return f"you may not open {path}: run `sudo usermod -aG {group} $USER` and log in again"
