@@ -4,6 +4,7 @@ import os
 import resource
 import select
 import signal
+import socket
 import subprocess
 import sys
 import types
@@ -285,6 +286,21 @@ def test_a_closed_publisher_leaves_the_descriptors_of_others_alone(tmp_path, act
     for fd in fds:
         os.close(fd)
     subscriber.close()
+
+
+def test_a_socket_whose_rights_change_is_not_dialled_anew(run_dir):
+    """A foreign publisher has bound it, and goes on: to break off a dial that is under way may leave both deaf."""
+    path = topics.graph_dir("door") / "topic"
+    with socket.socket(socket.AF_UNIX) as foreign:
+        foreign.bind(str(path))
+        subscriber = Subscriber("door", "topic", Faces)
+        assert subscriber.receive() is None
+        dialled, before = subscriber._socket, path.stat().st_ctime_ns
+        until(lambda: path.chmod(0o600) or path.stat().st_ctime_ns != before)
+        path.with_name("news").touch()
+        assert subscriber.receive() is None
+        assert subscriber._socket is dialled is not None
+        subscriber.close()
 
 
 @pytest.mark.skipif(not membarrier.available(), reason="this kernel has no membarrier(2)")

@@ -293,7 +293,7 @@ class Subscriber(Generic[M]):
             seen = path.lstat()
         except FileNotFoundError:
             return
-        file = (seen.st_ino, seen.st_ctime_ns)
+        file = (seen.st_ino, seen.st_mtime_ns)  # another ctime may be no more than a chmod
         settled = self._socket and (self._socket.pipes or file == self._dialled)
         if settled or not stat.S_ISSOCK(seen.st_mode):
             return
